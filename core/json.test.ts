@@ -43,7 +43,7 @@ describe("what is not JSON is reported with its place and its likely cause", () 
   });
 });
 
-describe("a name that an object has twice is refused", () => {
+describe("a name that occurs twice in an object is refused", () => {
   test.each([
     ["plainly", '{"a":1,\n"b":{},"a":2}', "has a name twice in one object (line 2, column 8)"],
     ["written in another way", '{"a":1,"\\u0061":2}', "(line 1, column 8)"],
@@ -53,7 +53,7 @@ describe("a name that an object has twice is refused", () => {
     expect(Json.read(text).problem).toContain(told);
   });
 
-  test("not where two objects have it, or a value looks like it", () => {
+  test("not if two objects have it, or a value looks like it", () => {
     for (const text of ['[{"a":1},{"a":2}]', '{"a":{"a":"a"},"b":["a","a"]}', '{"a":"\\",\\"a\\":1"}'])
       expect(Json.read(text)).toEqual({ value: JSON.parse(text) });
   });

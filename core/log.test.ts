@@ -19,7 +19,7 @@ async function line(): Promise<string> {
   return stdout;
 }
 
-test("a field that is null stands in the line, and one that is undefined does not", async () => {
+test("a null field is in the line, and an undefined one is not", async () => {
   const { time, ...fields } = JSON.parse(await line());
   expect(fields).toEqual({ level: "INFO", event: "tried", a: null, b: null, d: 0, e: false, f: "" });
   expect(Date.parse(time)).not.toBeNaN();

@@ -177,11 +177,11 @@ describe("a name that is nearly a setting's", () => {
     "PATH",
     "VLLM_USE_V1",
     "VLLM_LOGGING_LEVEL",
-  ])("%s of the environment, where other programs have theirs, is left in peace", (name) =>
+  ])("%s of the environment, which may be another program's, is accepted", (name) =>
     refuseMisspelled({ [name]: "4711" }, []),
   );
 
-  test("of ours alone is refused in the environment, unless the right one is there as well", () => {
+  test("of this product is refused in the environment, unless the right name is set as well", () => {
     expect(() => refuseMisspelled({ VLLM_BASEURL: "x" }, [])).toThrow("did you mean VLLM_BASE_URL?");
     refuseMisspelled({ VLLM_BASEURL: "x", VLLM_BASE_URL: "y" }, []);
     refuseMisspelled({ VLLM_BASEURL: "" }, []);

@@ -161,7 +161,7 @@ export const settings = {
     OCRLTY_TIME_SCALE: kind("a number above 0 and at most 1", numeric(z.number().gt(0).max(1))).default(1),
     DEBUG_MODE: flag.optional(),
     CORS_ALLOW_ORIGINS: list(
-      "* or origins such as https://app.example, without a slash at the end",
+      "* or origins such as https://app.example, without a trailing slash",
       isOrigin,
     ).default([]),
     LOG_LEVEL: choice(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"], true).default("INFO"),

@@ -47,7 +47,7 @@ describe("the bundles that are deployed", () => {
   }, 120_000);
   afterAll(() => bundled?.release());
 
-  test("each is loaded without any variable, and does nothing but offer its handler", async () => {
+  test("each loads without any variable, and only exports its handler", async () => {
     // One process after the other would take longer than all other tests together.
     const program = `
       const { names, exports } = JSON.parse(process.argv[1]);

@@ -6,7 +6,7 @@ test("no stage is called local, which is how functions know that they run on a l
 });
 
 test.each(["production-2", "staging-anna"])(
-  "no stage is called %s, like a shared one with more behind",
+  "no stage is called %s, which begins like a shared stage",
   async (stage) => {
     await expect(refused(stage)).rejects.toThrow("may not begin with production- or staging-");
   },

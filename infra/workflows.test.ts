@@ -56,7 +56,7 @@ describe("the workflows", () => {
     expect((await mistakes("deploy.yml", mutated)).join("\n")).toMatch(message);
   });
 
-  test("every action is pinned by commit, with its version beside it, and alike everywhere", () => {
+  test("every action is pinned by commit, with its version beside it, to the same commit everywhere", () => {
     const uses = workflows.map((name) =>
       [...read(name).matchAll(/uses:\s*(.+)$/gm)].map(([, action = ""]) => action),
     );
@@ -116,7 +116,7 @@ describe("the workflows", () => {
     ["orch-v1.2", 1, ""],
     ["orch-v9.9.9", 1, ""],
   ])(
-    "of %s the notes are its own section of the changelog, without one nothing is deployed",
+    "the notes of %s are its own section of the changelog; without one nothing is deployed",
     async (tag, status, notes) => {
       const text = read("deploy.yml");
       const script = (name: string) =>

@@ -153,7 +153,7 @@ describe("a loop", () => {
     expect(warnings).toEqual([expect.stringContaining("DATA_ROOT: there is no folder")]);
   });
 
-  test("makes a new key when the file is lost, and takes the old one out of use", async () => {
+  test("makes a new key when the file is lost, and revokes the old one", async () => {
     const home = folder();
     const first = await run({ home });
     await first.close();
@@ -182,7 +182,7 @@ describe("a loop", () => {
     expect(existsSync(join(loop.home, "url"))).toBe(true);
   });
 
-  test("tells a pepper that does not fit, and a setting that is wrong, and leaves the folder free", async () => {
+  test("reports a wrong pepper and a wrong setting, and releases the folder", async () => {
     const home = folder();
     await (await run({ home })).close();
     await expect(

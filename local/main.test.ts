@@ -141,7 +141,7 @@ describe("npm start", () => {
   });
 });
 
-describe("a start that cannot be", () => {
+describe("a start that fails", () => {
   const oneLine = (pattern: RegExp) =>
     expect.stringMatching(new RegExp(`^ocrlty: [^\\n]*${pattern.source}[^\\n]*\\n$`));
 

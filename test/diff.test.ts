@@ -282,7 +282,7 @@ describe("of two runs without labels", () => {
     expect(JSON.parse(found.stdout)).toMatchObject({ verdict: null, documents: papers, not_compared: 0 });
   });
 
-  test("labels of one run alone are no diff, and neither is a run that is not there", async () => {
+  test("labels for only one run, and an unknown run, are refused", async () => {
     const one = await ocrlty("diff", "before", "plain");
     expect([one.status, one.stderr]).toEqual([
       2,

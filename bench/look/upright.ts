@@ -5,8 +5,7 @@ import { draw } from "#test/support/look/receipts";
 import { type Case, pictureOf, type Table, turnedBy } from "./cases.ts";
 
 /*
- * Which way up: every receipt at four quarter turns. The bars are those of docs/documents.md. `own` are drawn receipts
- * with seeds that no weight and no threshold comes from.
+ * Which way up: every receipt at four quarter turns. The thresholds are those of docs/documents.md. `own` holds drawn receipts whose seeds were used for no weight and no threshold.
  */
 
 /** Odd seeds judge; even ones are there to choose thresholds by (`--half thresholds`). */

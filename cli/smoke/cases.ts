@@ -30,7 +30,7 @@ const system: Case[] = [
     wants: { status: 200, body: z.looseObject({ docs_url: z.url(), openapi_url: z.url() }) },
   },
   {
-    name: "a slash at the end",
+    name: "a trailing slash",
     route: "GET /docs",
     as: "nobody",
     request: () => ({ path: "/docs/" }),

@@ -6,7 +6,7 @@ import { shown } from "./text.ts";
 const gap = "  ";
 /** Narrower columns are not cut, because the rest would say nothing. */
 const least = 5;
-/** Times and statuses are never cut, and of a text this much identifies it. */
+/** Times and statuses are never cut. A text of this many characters can still be identified. */
 const telling = 16;
 
 /** How wide each column is, and whether longer cells are cut to it. */

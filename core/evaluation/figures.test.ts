@@ -185,7 +185,7 @@ test("a document is in the slices of its currency, its letters, and of twenty ta
   expect(slices).toHaveLength(3 + 20);
 });
 
-test("a picture is in the slice of each of its faults, of ok, or of unknown where nobody looked", () => {
+test("a picture is in the slice of each of its faults, of ok, or of unknown where it was not looked at", () => {
   const qualities: Item["quality"][] = [
     { ok: true, reasons: [] },
     { ok: false, reasons: ["blurred", "dark"] },

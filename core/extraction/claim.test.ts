@@ -206,7 +206,7 @@ describe("a worker's lease", () => {
   const leaseOf = async (requestId: string) =>
     (await Row.find(database.db, "client-1", requestId))?.leaseUntil.getTime();
 
-  test("is moved while the extract is its own, and keeps everybody else away", async () => {
+  test("is renewed while the worker has the extract, and no other worker gets it", async () => {
     const take = await queued("r-1");
     const row = (await take(new Date(Date.now() + 30))) as Row.Row;
     const until = later();

@@ -120,7 +120,7 @@ describe("what the model was asked for is counted once", () => {
     expect(await used()).toMatchObject({ calls: 4, ms: 1_300 });
   });
 
-  test("while the bucket is away not before the artifact is stored, and when it is, once", async () => {
+  test("during an outage of the bucket once, after the artifact is stored", async () => {
     const id = newId();
     const row = await claim(id);
     s3.hook.answer = () => ({ status: 503 });

@@ -78,7 +78,7 @@ async function timed(keyId: string, width: number): Promise<{ ms: number; outcom
 }
 
 // Repeated on a busy machine, because tenths of a second are measured.
-test("a picture at which the decoder hangs costs its own key a failure, and the next key's call nothing", {
+test("a picture at which the decoder hangs fails for its own key, and does not affect the next key's call", {
   retry: 2,
 }, async () => {
   const usual: number[] = [];

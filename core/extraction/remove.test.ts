@@ -41,7 +41,7 @@ const left = async () => [...(await stores.below("extracts/")), ...(await stores
 const find = (requestId: string) => Row.find(stores.services.db, "key-1", requestId);
 
 describe("an extract that is deleted", () => {
-  test("leaves its id, which stays taken, and nothing else", async () => {
+  test("keeps its id taken, and leaves nothing else", async () => {
     await made("neighbor");
     const before = await left();
     await made("a", { status: "queued", input: temporary("a") });
@@ -106,7 +106,7 @@ describe("an extract that is deleted", () => {
   });
 });
 
-test("what a late worker writes of a deleted extract goes, too, when none can be left", async () => {
+test("what a late worker writes of a deleted extract is removed, too, when no worker can be left", async () => {
   await made("late");
   await gone("late");
   await stores.bucket.put(Place.extractKey("key-1", "late", createdAt), "an artifact");
@@ -168,7 +168,7 @@ describe("a picture that is deleted", () => {
     expect(await stores.below("data/key-2/")).toEqual(["data/key-2/a.png"]);
   });
 
-  test("is nothing that an item has yet to read, alone or in a folder, in no way of naming it", async () => {
+  test("is refused while an item has yet to read it, alone or in a folder, however it is named", async () => {
     for (const rel of ["shared/s/x.png", "key-1/r/1.png", "key-1/r/2.png", "key-1/r0.png"])
       await stores.bucket.put(`data/${rel}`, "picture");
     const manifest = [{ image_key: "key-1/r/1.png" }, { image_key: "shared/s/x.png" }];
@@ -187,7 +187,7 @@ describe("a picture that is deleted", () => {
     expect((await dropData("r/")).inputs).toBe(1);
   });
 
-  test("gives its room back once, however many calls remove it side by side", async () => {
+  test("frees its space once, however many calls remove it at the same time", async () => {
     for (const name of ["1", "2", "3"]) await stores.bucket.put(`data/key-9/d/${name}.png`, "0123456789");
     await Storage.announce(stores.services.db, client("key-9"), { bytes: 30, objects: 3 });
     const drops = Array.from({ length: 4 }, () => dropData("d/", client("key-9")));

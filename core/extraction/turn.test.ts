@@ -53,7 +53,7 @@ describe("whose turn it is", () => {
     expect(await taken("small")).toBe("large/queued-0");
   });
 
-  test("goes round: of 60 of one key and 3 of another those 3 are among the first 6", async () => {
+  test("alternates between keys: of 60 of one key and 3 of another those 3 are among the first 6", async () => {
     await given("large", 60);
     await given("small", 3);
     const first = [];
@@ -69,14 +69,14 @@ describe("whose turn it is", () => {
     expect(await taken("only")).toBeUndefined();
   });
 
-  test("is that of an extract whose worker died, before all others", async () => {
+  test("belongs first to an extract whose worker died", async () => {
     await given("waiting", 5);
     await inFlight("dead", 1, at(-1));
     expect(await taken("waiting")).toBe("dead/running-0");
     expect(await Row.find(database.db, "dead", "running-0")).toMatchObject({ token: 2, claims: 1 });
   });
 
-  test("has not come before its time, and a message is early by as much as clocks differ", async () => {
+  test("does not come before its time, apart from the difference between clocks", async () => {
     await given("later", 1, { notBefore: at(10_000) });
     expect(await taken("later")).toBeUndefined();
     await given("soon", 1, { notBefore: at(500) });
@@ -91,12 +91,12 @@ describe("whose turn it is", () => {
     expect(await taken("away", "queued-1")).toBe("away/queued-1");
   });
 
-  test("comes for what an older version queued, by its own message", async () => {
+  test("comes for an extract that an older version queued, by its own message", async () => {
     await given("old", 1, { notBefore: null });
     expect(await taken("old")).toBe("old/queued-0");
   });
 
-  test("comes for an answer that waits for the bucket, by anybody's message", async () => {
+  test("comes for an answer that waits for the bucket, by any message", async () => {
     await given("kept", 1);
     const leaseUntil = at(minuteMs);
     const { row } = await Claim.claimQueued(

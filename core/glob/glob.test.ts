@@ -38,7 +38,7 @@ describe("braces", () => {
     expect(Braces.expand(text, 100)).toEqual(expected);
   });
 
-  test("for more patterns than anybody writes are refused before they are made", () => {
+  test("for too many patterns are refused before they are expanded", () => {
     for (const glob of ["{1..1000000000}", "{1..200}{1..200}", "{a,b}".repeat(60), `{x{1..200}}{1..200}`])
       expect(() => Glob.matcher(glob), glob).toThrow(Glob.GlobError);
     expect(Glob.patterns("{1..10000}")).toHaveLength(10_000);
@@ -86,7 +86,7 @@ describe("a pattern", () => {
     expect(fitting(glob, [...fits, ...not])).toEqual(fits);
   });
 
-  test("cannot be made to run away, by stars or by groups, on the longest name", () => {
+  test("takes bounded time, with any stars and groups, on the longest name", () => {
     const name = "a".repeat(1_000);
     expect(Glob.matcher(`${"*a".repeat(240)}b`)(name)).toBe(false);
     const groups = `${"+(a|".repeat(100)}x${")".repeat(100)}*b`;

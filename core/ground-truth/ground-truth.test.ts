@@ -116,7 +116,7 @@ describe("a ground truth", () => {
     });
   });
 
-  test("is its key's alone: others' ids are as unknown as any, and an admin names the key", async () => {
+  test("belongs to its key: ids of other keys are unknown, and an admin names the key", async () => {
     const { created } = await keep("mine", two, client("bob"));
     const unknown = { code: "not_found", message: "there is no ground truth with this id" };
     for (const wrong of [() => find(created.gt_id), () => find("gt_none"), () => find(created.gt_id, admin)])

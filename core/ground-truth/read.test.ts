@@ -39,7 +39,7 @@ const [a, b] = two.map(([file, fields]) => ({ file, fields }));
 const flat = [a, b].map((each) => ({ file: each?.file, ...(each?.fields as object) }));
 
 describe("a ground truth", () => {
-  test("is read alike in every form, in whatever pieces, packed or not", async () => {
+  test("gives the same records in every form, in any pieces, packed or not", async () => {
     const forms = [
       [a, b],
       flat,
@@ -227,7 +227,7 @@ describe("a ground truth that is wrong is refused with the reason and the place:
     );
   });
 
-  test("however many records are wrong, a hundred things are said and all are counted", async () => {
+  test("of any number of wrong records a hundred are reported and all are counted", async () => {
     const text = `{"file":7}\n`.repeat(300);
     const thrown = await (async () => {
       for await (const _ of Read.records([Buffer.from(text)]));

@@ -20,7 +20,7 @@ describe("a record", () => {
     expect(read({ total: "1" })).toEqual({ image: undefined, labels: { total: "1" } });
   });
 
-  test("tells what is absent, unreadable, and right in several ways from what is not labelled", () => {
+  test("distinguishes absent, unreadable, and ambiguous values from unlabeled ones", () => {
     const labels = labelsOf({
       a: null,
       b: " ",

@@ -118,7 +118,7 @@ test("several pictures share the room, and the processor's own maximum holds", (
   expect(Budget.share({ ...room, maxModelLen: 262_144 }).imageTokens).toBe(16_384);
 });
 
-test("in a small context picture and answer give way to each other: neither is left with nothing", () => {
+test("in a small context picture and answer share the room: both keep some", () => {
   const room = { promptTokens: 1974, maxOutputTokens: 3584 };
   // The answer's figure alone is larger than what is left.
   expect(Budget.share({ ...room, maxModelLen: 4096 })).toEqual({ imageTokens: 933, maxTokens: 933 });

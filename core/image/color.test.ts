@@ -38,7 +38,7 @@ const profileOf = async (name: "srgb" | "p3") => {
 describe("16 bits a sample", () => {
   const orange = [200, 120, 40];
 
-  test("colors stay what they are, without a profile and with sRGB's", async () => {
+  test("colors do not change, without a profile and with sRGB's", async () => {
     for (const pixel of [orange, [255, 0, 0], [0, 0, 255], [12, 200, 90]]) {
       const deep = { ...size, bitDepth: 16, colorType: 2, pixel: () => pixel };
       await expectColor(png(deep), pixel);

@@ -76,7 +76,7 @@ test("frames of an APNG are counted, and the picture in front of them where it i
   expect(png(chunk("IHDR", []), chunk("IDAT", []), frames(3))).toBe(1);
 });
 
-test("pictures of an MPO are counted; previews and gain maps show the same again", () => {
+test("pictures of an MPO are counted; previews and gain maps are not", () => {
   const mpo = (...types: number[]) => {
     const index = Buffer.alloc(8 + 2 + 12 + 4 + 16 * types.length);
     index.write("MM\0*", "latin1");

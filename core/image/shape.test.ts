@@ -174,7 +174,7 @@ describe("EXIF in a PNG is obeyed wherever tools put it", () => {
     expect(Png.forDecoder(plain)).toBe(plain);
   });
 
-  test("a chunk of its own is the newer statement, and nonsense is not a statement", async () => {
+  test("the eXIf chunk wins over older text, and nonsense is ignored", async () => {
     const both = png({ ...size, pixel, before: [rawProfile(named)], after: [turnedExif(1)] });
     expect(await prepare(both)).toMatchObject({ width: 60, height: 20 });
     const nonsense = [

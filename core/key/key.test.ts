@@ -299,7 +299,7 @@ describe("keys", () => {
     );
   });
 
-  test("migrations give new scopes to admin keys that held every one before, and to no others", async () => {
+  test("migrations give new scopes only to admin keys that held every scope before", async () => {
     const folder = new URL("../db/migrations/", import.meta.url);
     const update = (end: string) => {
       const name = readdirSync(folder).find((each) => each.endsWith(end)) ?? "";

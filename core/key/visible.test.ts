@@ -9,7 +9,7 @@ const log = {
 };
 const one = { log, action: "delete", what: "run", id: "r-1" } as const;
 
-test("the scope reaches other keys' things, the role alone does not, and whose they were is logged", () => {
+test("the scope gives access to other keys' data, the role alone does not, and the owner is logged", () => {
   const admin = RunStores.client("boss", { role: "admin", scopes: ["extract:run", "admin:all_keys"] });
   const named = RunStores.client("chief", { role: "admin" });
   expect(visibleKey(admin, "alice", one)).toBe("alice");

@@ -94,7 +94,7 @@ describe("work that is over before the first renewal", () => {
     expect([renewals, holds, lines]).toEqual([[], [], []]);
   });
 
-  test("renews nothing either when it throws, and its error is what is thrown", async () => {
+  test("renews nothing if it throws, and passes the error on", async () => {
     const fails = async () => {
       throw new Error("its own");
     };
@@ -102,7 +102,7 @@ describe("work that is over before the first renewal", () => {
     expect([renewals, holds]).toEqual([[], []]);
   });
 
-  test("counts from the message's receipt, not from when it was begun after a slow start", async () => {
+  test("counts from the message's receipt, also after a slow start", async () => {
     const startedAt = Date.now();
     await vi.advanceTimersByTimeAsync(seconds(40));
     const renewed = vi.fn(async () => true);
@@ -119,7 +119,7 @@ describe("work that is over before the first renewal", () => {
 });
 
 describe("work that takes its five minutes", () => {
-  test("is renewed every 30 s, row and message alike, and no more once that covers the end of the invocation", async () => {
+  test("is renewed every 30 s, both row and message, until the lease covers the end of the invocation", async () => {
     expect(await value(await ended(hold(taking(294))))).toEqual({ endedAt: 294 });
     expect(renewals).toEqual([
       ...[30, 60, 90, 120, 150, 180].map((s) => ({ at: s, until: s + leaseS })),
@@ -129,7 +129,7 @@ describe("work that takes its five minutes", () => {
     expect(lines).toEqual([]);
   });
 
-  test("a renewal that is under way when it ends has ended, too, when the caller goes on", async () => {
+  test("a renewal that is under way at its end is awaited before the caller goes on", async () => {
     let answer: () => void = () => undefined;
     const slow = () =>
       new Promise<void>((resolve) => {
@@ -151,7 +151,7 @@ describe("work that takes its five minutes", () => {
 
 describe("work that another worker has", () => {
   test.each(["throws", "answers all the same"])(
-    "is aborted at the next renewal, and counts for nothing when it %s",
+    "is aborted at the next renewal, and is ignored when it %s",
     async (how) => {
       const work = async (signal: AbortSignal) => {
         const result = await taking(200)(signal).catch((error: unknown) => error as Error);
@@ -186,7 +186,7 @@ describe("an outage", () => {
     expect(lines[0]?.fields).toEqual({ code: "storage_unavailable" });
   });
 
-  test("of the database that is longer ends it when the lease does, not sooner, as weather: the message must come back", async () => {
+  test("of the database that is longer ends it together with the lease, not sooner, as an outage: the message must come back", async () => {
     const settled = await ended(hold(taking(290), { row: away }));
     await expect(value(settled)).rejects.toMatchObject({ code: "storage_unavailable" });
     expect(Math.floor(at())).toBe(leaseS);
@@ -199,13 +199,13 @@ describe("an outage", () => {
     expect(Math.floor(at())).toBe(60 + leaseS);
   });
 
-  test("of the queue ends no work, however long: the row says whose it is", async () => {
+  test("of the queue never ends work: the row says which worker has it", async () => {
     const message = () => away();
     expect(await value(await ended(hold(taking(280), { message })))).toEqual({ endedAt: 280 });
     expect(new Set(lines.map(({ event }) => event))).toEqual(new Set(["lease_not_renewed"]));
   });
 
-  test("of a message's handle, which was delivered again meanwhile, is not asked about more often", async () => {
+  test("of the handle of a message that was delivered again is not tried more often", async () => {
     const message = async () => {
       throw new TypeError("no such handle");
     };
@@ -213,7 +213,7 @@ describe("an outage", () => {
     expect(holds.map((each) => each.at)).toEqual([30, 60, 90]);
   });
 
-  test("begins nothing when the time for writing down the end has come", async () => {
+  test("starts nothing once only the time for writing the ending is left", async () => {
     await ended(hold(taking(298), { message: away }));
     expect(Math.max(...renewals.map((each) => each.at))).toBeLessThanOrEqual(endsAt - 10);
   });

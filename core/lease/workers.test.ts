@@ -135,14 +135,14 @@ const patient = { leaseMs: 20_000, everyMs: 10_000 };
 const eager = { leaseMs: 20_000, everyMs: 50 };
 
 describe.each(kinds)("the worker of queue %s", (kind) => {
-  test("asks neither queue nor database for more time while a call is short", async () => {
+  test("renews neither message nor row during a short call", async () => {
     model.respond = () => answer(0);
     await work(kind, patient);
     expect(await rowOf(kind)).toMatchObject({ status: "succeeded" });
     expect([holds, renewals()]).toEqual([0, []]);
   });
 
-  test("does while it is long, one statement and one call each time, and asks the model once", async () => {
+  test("renews both during a long call, with one statement and one call each time, and asks the model once", async () => {
     model.respond = () => answer(1_000);
     await work(kind, eager);
     expect(await rowOf(kind)).toMatchObject({ status: "succeeded", claims: 1 });
@@ -168,7 +168,7 @@ describe.each(kinds)("the worker of queue %s", (kind) => {
     expect(await stores.run(id)).toMatchObject({ modelCalls: 0, succeeded: 0, failed: 0, state: "running" });
   });
 
-  test("lets go of the model when the lease could not be renewed; the work costs no attempt and is done once more", async () => {
+  test("ends the model call when the lease could not be renewed; that costs no attempt, and the work is done once more", async () => {
     model.respond = () => ({ kind: "hang" });
     refuses = true;
     const settled = work(kind, { leaseMs: 1_500, everyMs: 50 });

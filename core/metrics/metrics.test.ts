@@ -78,7 +78,7 @@ describe("metrics of a deployed stage", () => {
     expect(read().map(({ values }) => values["ModelCallMs Milliseconds"])).toEqual([1, 2]);
   });
 
-  test("a call that ran out of time counts as slow, one that was refused says nothing about how fast the model is", () => {
+  test("a call that ran out of time counts as slow, and a refused call is not counted", () => {
     on("staging");
     call({ failed: true, timedOut: true, durationMs: 25_000 });
     call({ failed: true, durationMs: 2 });
@@ -88,7 +88,7 @@ describe("metrics of a deployed stage", () => {
     ]);
   });
 
-  test("a picture counts when it was read and when the model failed at it, not for the weather or its own faults", () => {
+  test("a picture counts when it was read or the model failed at it, not for an outage or its own faults", () => {
     on("staging");
     const failed = (code: Code) => Metrics.item(new AppError(code, "private words"));
     Metrics.item(undefined);

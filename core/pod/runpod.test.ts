@@ -76,7 +76,7 @@ describe("a pod at RunPod", () => {
     expect((await order(runpod(), podId)).status).toBe(status);
   });
 
-  test("an order that is refused for what it is says why, as far as it is known", async () => {
+  test("a refused order has its reason, as far as it is known", async () => {
     server.status = "RUNNING";
     server.refuse = { orders: problem(409, "canary") };
     expect(await failure(RunPod.stop(runpod(), podId))).toMatchObject({
@@ -124,7 +124,7 @@ describe("a pod at RunPod", () => {
     expect((await failure(RunPod.get(runpod(), podId))).retryAfterS).toBe(12);
   });
 
-  test("a RunPod that is silent costs a verb its deadline and no more", async () => {
+  test("a silent RunPod ends a verb at its deadline", async () => {
     server.refuse = { all: "silence" };
     const error = await failure(RunPod.start(runpod({ timeoutMs: 50 }), podId));
     expect(error).toMatchObject({

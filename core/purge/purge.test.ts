@@ -105,7 +105,7 @@ async function left(keyId: string) {
   };
 }
 
-test("of a tenant that is purged nothing is left but its id, of its neighbor everything, and a purge that was cut off goes on", async () => {
+test("a purge leaves only the tenant's id, changes no other key's data, and goes on after an interruption", async () => {
   await filled("leaves-1");
   await filled("leaves-10");
   const neighbor = await left("leaves-10");

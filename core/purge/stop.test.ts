@@ -32,7 +32,7 @@ const step = (kind: "plan" | "refill" | "sweep" | "finish", runUid: string) =>
   Plan.plan(stores.services, { kind, run_uid: runUid }, { deadline: Date.now() + 10_000 }, silent);
 const state = async (keyId: string) => (await stores.run("r", keyId)).state;
 
-test("the planner sends nothing of a revoked key, and its run ends as canceled", async () => {
+test("the planner sends no items of a revoked key, and its run ends as canceled", async () => {
   const run = await begun("revoked-1");
   await Key.revoke(stores.services.db, "revoked-1");
   const sent = stores.queue.counts(stores.services.queues.urls.item).ready;
@@ -43,7 +43,7 @@ test("the planner sends nothing of a revoked key, and its run ends as canceled",
   expect((await stores.items(run.runUid)).map(({ status }) => status)).toEqual(Array(3).fill("canceled"));
 });
 
-test("what goes on under a key is counted, and stopped without its queues at hand", async () => {
+test("the open work of a key is counted, and stopped without access to the queues", async () => {
   const { db } = stores.services;
   const run = await begun("stopped-1");
   await step("plan", run.runUid);

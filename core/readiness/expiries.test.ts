@@ -103,7 +103,7 @@ describe("the end of a setting's secret", () => {
 });
 
 describe("the end of an API key", () => {
-  test("is that of its last secret; those that end soon or ended lately are listed, and no others", async () => {
+  test("is the end of its last secret; only keys that end soon or ended recently are listed", async () => {
     await key("in-ten", [10]);
     await key("rotated", [1, 12]);
     await key("rotated-for-ever", [1, null]);
@@ -134,7 +134,7 @@ describe("the end of an API key", () => {
   });
 });
 
-describe("what does not work takes nothing from the rest", () => {
+describe("one failed check does not affect the others", () => {
   const token = { name: "DATABASE_AUTH_TOKEN", value: jwt({ exp: seconds(inDays(-1)) }), endsAt: undefined };
 
   test("a database that is away, perhaps because its token has ended", async () => {
@@ -162,7 +162,7 @@ describe("the clock", () => {
     Config.reset();
   });
 
-  test("counts what ends soon into a metric, names it in the log, and is silent where nothing does", async () => {
+  test("counts secrets that end soon in a metric and names them in the log; otherwise writes nothing", async () => {
     vi.stubEnv("OCRLTY_STAGE", "staging");
     Config.reset();
     const printed: string[] = [];

@@ -48,7 +48,7 @@ describe("after a failure", () => {
     expect(verdicts({ attempts: 2 }, "inference_timeout")).toEqual({ extract: final, item: final });
   });
 
-  test("an overloaded model server is obeyed, and costs no attempt", () => {
+  test("the pause of an overloaded model server is kept, and costs no attempt", () => {
     const fault: Fault = { kind: "status", status: 429, afterSend: true, fromModelServer: true };
     const free = again(false, false, 20_000);
     expect(verdicts({ attempts: 2 }, "inference_unavailable", fault, 20)).toEqual({
@@ -57,7 +57,7 @@ describe("after a failure", () => {
     });
   });
 
-  test("the third lost connection ends both; before that an item is asked again at once, and alone in the end", () => {
+  test("the third lost connection ends both; before that an item is asked again immediately, and in isolation at last", () => {
     const crash = { kind: "crash" };
     expect(verdicts({ suspects: 2 }, "inference_failed", reset)).toEqual({ extract: crash, item: crash });
     const second = verdicts({ suspects: 1, attempts: 2 }, "inference_failed", reset);
@@ -68,7 +68,7 @@ describe("after a failure", () => {
     });
   });
 
-  test("what was refused, or could not be said in any way, is not asked again", () => {
+  test("a refused request, and one without any usable answer, is not repeated", () => {
     const final = { kind: "final" };
     expect(verdicts({}, "invalid_model_output")).toEqual({ extract: final, item: final });
     const fault: Fault = { kind: "oversized", afterSend: true };

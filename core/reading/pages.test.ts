@@ -180,7 +180,7 @@ describe("an invoice of three pages", () => {
     expect(await replay(altered, "0.1.0")).toMatchObject({ outcome: "differs" });
   });
 
-  test("is asked for with as many pages a call as the server takes where there is room", async () => {
+  test("is asked for with as many pages a call as the server accepts and the context allows", async () => {
     model.respond = answered(invoice);
     await read(await sheets(6), { contextTokens: manyPages });
     // In parts of the same size.
@@ -209,7 +209,7 @@ describe("an invoice of three pages", () => {
     expect(answer.warnings).toEqual([{ code: "pages_disagree", fields: ["invoice_number"] }]);
   });
 
-  test("has its first pages with the model before its last is drawn", async () => {
+  test("sends its first pages to the model before its last page is drawn", async () => {
     model.respond = answered(invoice);
     const bytes = tiffOf([await sheet(1_056), await sheet(1_088), await sheet(Hanging.widths.hangs)]);
     const decoder = new Decoder({ program: async () => Hanging.url, limitMs: 4_000 });

@@ -15,7 +15,7 @@ const checked = (id: string, result: unknown, brokenList: string) => {
   return Checks.run({ checks: rules }, result, Normalize.normalize(fields, result));
 };
 
-test("no sum is taken over a list that breaks off; its rows are still looked at one by one", () => {
+test("no sum is checked over a list that breaks off; its rows are still checked one by one", () => {
   const result = {
     items: [
       { name: "TEA", quantity: "2", unit_price: "1.00", price: "2.00" },

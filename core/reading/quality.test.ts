@@ -10,7 +10,7 @@ async function qualityAt(bytes: Uint8Array, maxImageTokens = 4096) {
   return qualityOf(look.legibility, await Document.prepare(first, { maxImageTokens, look }));
 }
 
-test("a clean receipt is fine, and each fault of a worn copy is named", async () => {
+test("a clean receipt has no fault, and each fault of a worn copy is named", async () => {
   const { bytes } = await draw(3, { fonts: ["monospace", "sans-serif"], mostTilt: 0, wear: 0.5 });
   expect(await qualityAt(bytes)).toEqual({ ok: true, reasons: [] });
   const blurred = await sharp(bytes).blur(8).jpeg().toBuffer();

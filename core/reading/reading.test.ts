@@ -59,7 +59,7 @@ test("a plain picture that the server cannot open is sent once more as a JPEG, a
   expect(record.attempts).toMatchObject([{ kind: "first" }, { kind: "reencoded_picture" }]);
 });
 
-test("one that is a JPEG of ours already goes as a PNG; the second refusal is the end", async () => {
+test("a JPEG that was made here is sent as a PNG; the second refusal is final", async () => {
   model.respond = () => refusal;
   const { error, record } = await performed(await picture(1, "webp"));
   expect(model.requests.map(({ images }) => images[0]?.mimeType)).toEqual(["image/jpeg", "image/png"]);

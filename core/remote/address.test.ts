@@ -67,7 +67,7 @@ describe("the public internet", () => {
   ];
   test.each(closed)("%s does not: %s", (address) => expect(isPublic(address)).toBe(false));
 
-  test("what is not an address in a resolver's notation is none", () => {
+  test("a text that is not in a resolver's notation is not an address", () => {
     for (const text of [
       "",
       "localhost",

@@ -38,7 +38,7 @@ describe("a download", () => {
     return { port, seen };
   }
 
-  test("brings the bytes, and takes nothing of ours along", async () => {
+  test("returns the bytes, and sends no credentials or cookies", async () => {
     vi.stubEnv("http_proxy", "http://127.0.0.1:9");
     vi.stubEnv("HTTP_PROXY", "http://127.0.0.1:9");
     const asked: http.IncomingMessage[] = [];
@@ -94,7 +94,7 @@ describe("a download", () => {
     expect(world.lookup).toHaveBeenCalledTimes(4);
   });
 
-  test("judges every redirect anew", async () => {
+  test("checks every redirect again", async () => {
     const places: Record<string, [string, string]> = {
       "/fourth": ["/fourth", "too_many_redirects"],
       "/private": ["http://10.0.0.1/", "address_not_allowed"],
@@ -178,7 +178,7 @@ describe("a download", () => {
     expect((await download(at(exact), limits, loopback())).length).toBe(limits.maxBytes);
   });
 
-  test("takes no compressed body: a bomb is refused before a byte of it is unpacked", async () => {
+  test("refuses a compressed body before a byte of it is unpacked", async () => {
     const bomb = gzipSync(Buffer.alloc(20_000_000));
     const port = await serve(
       (_request, response) => void response.writeHead(200, { "content-encoding": "gzip" }).end(bomb),
@@ -244,7 +244,7 @@ describe("a download", () => {
     expect((await refusal(at(status), loopback())).details?.status).toBe(404);
   });
 
-  test("over https asks for the name that was given, and takes no answer but a trusted one", async () => {
+  test("over https asks for the given name, and accepts only a trusted certificate", async () => {
     let hello = Buffer.alloc(0);
     const port = await listen(
       net.createServer((socket) => {

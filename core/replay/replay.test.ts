@@ -88,7 +88,7 @@ const answers: [string, ModelServer.Behavior, Parameters<typeof artifactOf>[1]?]
   ["one that did not fit", ModelServer.text(truncated, { finishReason: "length" }), { taskId: "receipt_v1" }],
 ];
 
-describe("what is computed again is, byte for byte, what is stored", () => {
+describe("a replay gives, byte for byte, what is stored", () => {
   for (const [name, behavior, options] of answers)
     test(name, async () => {
       const artifact = await artifactOf(behavior, options);
@@ -102,7 +102,7 @@ describe("what is computed again is, byte for byte, what is stored", () => {
     });
 });
 
-test("every part that was altered, or that other rules wrote, is named with both values", async () => {
+test("every part that was altered, or written by other rules, is named with both values", async () => {
   const artifact = await artifactOf(ModelServer.json(receipt), { taskId: "receipt_v1" });
   const altered = structuredClone(artifact);
   if (altered.result === null) throw new Error("no result");
@@ -128,7 +128,7 @@ test("a text that is altered changes what follows from it", async () => {
   expect(found[0]).toMatchObject({ path: "result.total", now: "1.00" });
 });
 
-test("what cannot be computed says why", async () => {
+test("an artifact that cannot be replayed has a reason", async () => {
   const artifact = await artifactOf(ModelServer.json(fields));
   const reasons = [
     await replay({ ...artifact, task_id: "receipt_v0" }, "1"),
@@ -164,7 +164,7 @@ test("another prompt or schema of the task is said, and is not a difference by i
   });
 });
 
-test("differences are leaves; another order of the same members is one of their object", () => {
+test("differences are leaves; a different order of members is a difference of their object", () => {
   expect(differences({ a: [1, { b: 2 }] }, { a: [1, { b: 3 }, 4] })).toEqual([
     { path: "a.1.b", stored: 2, now: 3 },
     { path: "a.2", now: 4 },

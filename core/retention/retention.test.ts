@@ -43,8 +43,8 @@ const extracts = async () =>
   (await stores.db.query.select().from(extractTable)).map(({ requestId }) => requestId).toSorted();
 const runs = async () => (await stores.db.query.select().from(runTable)).map(({ runId }) => runId).toSorted();
 
-describe("what has been kept as long as it is to be", () => {
-  test("goes with its artifacts and leaves its id free; what is young, has not ended, or is kept longer stays", async () => {
+describe("work whose retention is over", () => {
+  test("is removed with its artifacts and frees its id; other work stays", async () => {
     await extractOf("alice", "old", 31);
     await extractOf("alice", "deleted-by-caller", 31, "deleted");
     await extractOf("alice", "waits", 31, "queued");
@@ -94,7 +94,7 @@ describe("what has been kept as long as it is to be", () => {
     expect(await runs()).toEqual(["goes-on"]);
   });
 
-  test("a run with a time of its own goes when that is over", async () => {
+  test("a run with a retention of its own is removed after that", async () => {
     const ended = { state: "succeeded" as const, finishedAt: new Date(Date.now() - 3_600_000) };
     await stores.insert({ ...ended, runId: "an-hour", expiresAfterS: 3_500 }, []);
     await stores.insert({ ...ended, runId: "two-hours", expiresAfterS: 7_200 }, []);
@@ -102,7 +102,7 @@ describe("what has been kept as long as it is to be", () => {
     expect(await runs()).toEqual(["goes-on", "two-hours"]);
   });
 
-  test("its days are counted from its end: what took long is there to be read", async () => {
+  test("its days are counted from its end, so that a long run can still be read", async () => {
     const made = { state: "succeeded" as const, createdAt: daysAgo(31) };
     await stores.insert({ ...made, runId: "took-long", finishedAt: daysAgo(1) }, []);
     await extractOf("alice", "took-long", 31);
@@ -117,7 +117,7 @@ describe("what has been kept as long as it is to be", () => {
 });
 
 describe("a long history", () => {
-  test("goes as fast as there is time, whatever of it cannot be removed, key after key", async () => {
+  test("is removed as fast as time allows, key by key, even if some of it cannot be removed", async () => {
     await Promise.all(Array.from({ length: 55 }, (_, i) => extractOf("alice", `many-${i}`, 40)));
     await extractOf("keeps-long", "also", 100);
     stores.store.hook.answer = ({ operation, key }) =>
@@ -128,7 +128,7 @@ describe("a long history", () => {
     await stores.db.client.execute("DELETE FROM extract WHERE request_id = 'many-7'");
   });
 
-  test("of runs that reruns read does not stand in front of others", async () => {
+  test("of runs that reruns read does not block others", async () => {
     const ended = { state: "succeeded" as const, createdAt: daysAgo(41), finishedAt: daysAgo(41) };
     for (let i = 0; i < 5; i += 1) {
       await stores.insert({ ...ended, runId: `read-${i}` }, []);

@@ -52,7 +52,7 @@ const row: RunRow = {
 const of = (changes: Partial<RunRow>, running = 0) => Serialize.run({ ...row, ...changes }, running);
 
 describe("the answer about a run", () => {
-  test("counts as queued what neither runs nor has ended, and nothing of it is secret", () => {
+  test("counts items as queued that neither run nor have ended, and holds no secret", () => {
     const answer = of({}, 2);
     expect(Run.strict().parse(answer)).toMatchObject({
       counts: { total: 10, queued: 3, running: 2, succeeded: 3, failed: 1, canceled: 1 },
@@ -79,7 +79,7 @@ describe("the answer about a run", () => {
       expect(shown[state]).toBe(state);
   });
 
-  test("says why it failed, and how its webhook fared", () => {
+  test("has the reason of a failure, and the state of its webhook", () => {
     const attempt = { at: at(9).toISOString(), ok: false, status: 500, error: null, duration_ms: 3 };
     const answer = of({
       state: "failed",

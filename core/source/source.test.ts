@@ -68,7 +68,7 @@ describe("a queued picture", () => {
     await store?.stop();
   });
 
-  test("is read again only as it was judged: replaced or removed, it is gone", async () => {
+  test("is read again only in the version that was checked: replaced or removed, it is an error", async () => {
     const { ETag = "" } = await store.put("a", "first");
     const reload = (etag: string | null) => Source.reload(bucket, log, { objectKey: "a", etag });
     const textOf = async (etag: string | null) => Buffer.from((await reload(etag)) ?? []).toString();

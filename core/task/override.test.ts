@@ -29,7 +29,7 @@ async function refusal(schema: Record<string, unknown>): Promise<AppError> {
 }
 
 describe("without options", () => {
-  test("a task stays what it is", async () => {
+  test("a task does not change", async () => {
     for (const debug of [undefined, {}, { temperature: 1 }]) {
       const { task, validate } = await override(receipt, debug);
       expect(task).toEqual(receipt);

@@ -24,7 +24,7 @@ const held = async (schema: Record<string, unknown>) =>
   (await override(receipt, { schema_override: schema })).validate;
 
 describe("a schema with several faults", () => {
-  test("all that is wrong is said at once, of every level", () => {
+  test("all mistakes are reported at once, of every level", () => {
     const deep = object({
       c: { type: "array", uniqueItems: true, items: { ...text, pattern: "x", not: {} } },
     });
@@ -205,7 +205,7 @@ describe("what zod writes", () => {
     expect(now(wrong).errors.map(({ path }) => path)).toEqual(["day", "at", "mail", "code"]);
   });
 
-  test("what is not sent is held all the same: lengths, formats, exclusive alternatives", async () => {
+  test("rules that are not sent are checked all the same: lengths, formats, exclusive alternatives", async () => {
     const check = await held(
       object({
         name: { ...text, minLength: 2, maxLength: 3 },

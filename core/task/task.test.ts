@@ -109,7 +109,7 @@ describe.each(tasks)("$id", (task) => {
     }
   });
 
-  test("is judged alike by zod and by its published JSON Schema", () => {
+  test("is judged the same by zod and by its published JSON Schema", () => {
     const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: formatChecks });
     const accepts = ajv.compile(task.validationSchema);
     const strings = fc.constantFrom(

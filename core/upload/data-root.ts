@@ -18,7 +18,7 @@ export const maxBytes = 1000;
 const other = "/\\\\\\x00-\\x1f\\x7f-\\x9f";
 const segment = `([^.${other}]|\\.[^.${other}]|\\.\\.[^${other}])[^${other}]*`;
 export const keyPattern = `^${segment}(/${segment})*$`;
-/** With a slash at the end: a folder. */
+/** With a trailing slash: a folder. */
 export const folderPattern = `^${segment}(/${segment})*/?$`;
 
 /**

@@ -237,7 +237,7 @@ describe("an announced upload", () => {
 });
 
 describe("other kinds of uploads", () => {
-  test("a manifest has a limit of its own, whatever its type is called, and is not a picture", async () => {
+  test("a manifest has a limit of its own, whatever its declared type, and is refused as a picture", async () => {
     const caller = { keyId: "key-1", idempotencyKey: undefined };
     const request = { kind: "manifest", mime_type: "application/x-ndjson", bytes: 2 } as const;
     const { upload } = await Upload.create(stores, request, caller);

@@ -70,7 +70,7 @@ describe("calls a minute", () => {
     }
   });
 
-  test("the next minute, and another key, begin anew", async () => {
+  test("the next minute, and another key, start from zero", async () => {
     const one = user({ requestsPerMinute: 1 });
     await Allowance.countRequest(db, one, noon);
     await expect(Allowance.countRequest(db, one, noon)).rejects.toMatchObject({ code: "rate_limited" });

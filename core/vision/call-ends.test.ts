@@ -45,7 +45,7 @@ describe("half an answer", () => {
     },
   );
 
-  test("a flood of bytes is cut off, whatever it says", async () => {
+  test("a flood of bytes is cut off, whatever its content", async () => {
     script({ kind: "flood" });
     const error = await failure(ask({ deadline: Date.now() + 20_000 }));
     expect([error.code, error.details]).toEqual(["inference_failed", { reason: "oversized_answer" }]);

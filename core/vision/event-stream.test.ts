@@ -137,7 +137,7 @@ test("a line without an end takes time in proportion to its length", async () =>
   expect(process.cpuUsage(before).user / 1000).toBeLessThan(2_000);
 });
 
-test("who stops reading ends the source", async () => {
+test("the source ends when its reader stops", async () => {
   let canceled: unknown;
   const source = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(new TextEncoder().encode("data: {}\n\n")),

@@ -113,7 +113,7 @@ describe("Retry-After", () => {
   });
 });
 
-describe("whose fault it is", () => {
+describe("the verdict", () => {
   const html = "<!DOCTYPE html><html><body>Bad gateway</body></html>";
   const own = body("engine is dead");
 
@@ -139,7 +139,7 @@ describe("whose fault it is", () => {
     for (const status of [400, 413]) expect(classify(fromAnswer(status, none, html, 0))).toBe("refused");
   });
 
-  test("a model that is not there yet, and a key that is not accepted, are outages", () => {
+  test("a missing model, and a refused API key, are outages", () => {
     const missing = body("The model `Qwen/Qwen3-VL-8B-Instruct` does not exist.");
     expect(classify(fromAnswer(404, none, missing, 0))).toBe("outage");
     expect(classify(fromAnswer(503, none, '{"error":{"message":"Loading model","code":503}}', 0))).toBe(
@@ -173,7 +173,7 @@ describe("whose fault it is", () => {
     expect(suspect(fromAnswer(502, none, own, 0))).toBe(false);
   });
 
-  test("a field that the server does not know is named, whatever the words", () => {
+  test("a field that the server refuses is named, whatever the message", () => {
     const named = (message: string) => fromAnswer(400, none, body(message), 0).unknownFields;
     expect(named("Unrecognized request argument supplied: seed")).toEqual(["seed"]);
     expect(

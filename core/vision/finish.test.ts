@@ -58,7 +58,7 @@ describe("an answer that stopped in its middle", () => {
   );
 
   test.each(["content_filter", "CONTENT_FILTER", "safety", "refusal"])(
-    "%s: what a server withholds it withholds again: one call",
+    "%s: a withheld answer is not asked for again: one call",
     async (finishReason) => {
       script(ModelServer.text('{"total": null}', { finishReason }));
       const error = await failure(ask());
@@ -81,7 +81,7 @@ describe("an answer that stopped in its middle", () => {
   });
 });
 
-describe("abort: a server that is being shut down in order", () => {
+describe("abort: a server that is being shut down properly", () => {
   test("with its port closed it is an outage that costs no attempt, and the tokens of its partial answer are counted", async () => {
     model.models = ModelServer.html(502);
     const usage = { prompt_tokens: 900, completion_tokens: 40 };
@@ -105,18 +105,18 @@ describe("abort: a server that is being shut down in order", () => {
     expect(model.probes).toBe(1);
   });
 
-  test("it is not a suspicion against the picture", async () => {
+  test("the picture gets no suspicion", async () => {
     script(ModelServer.text(half, { finishReason: "abort" }), ModelServer.json({ total: "1" }));
     expect((await ask({ endOnSuspect: true })).value).toEqual({ total: "1" });
   });
 
-  test("a server that breaks every answer off and is there is at fault in the end", async () => {
+  test("a reachable server that breaks off every answer ends in a failure", async () => {
     script(ModelServer.text(half, { finishReason: "abort" }));
     const error = await failure(ask({ probeTimeoutMs: 2_000 }));
     expect([error.code, model.requests.length]).toEqual(["inference_failed", 5]);
   });
 
-  test("without the time for another call it is away all the same: the caller's place is the queue", async () => {
+  test("without time for another call it is an outage, too, and the call goes to the queue", async () => {
     script(ModelServer.text(half, { finishReason: "abort" }));
     const backoff = { baseMs: 5_000, maxMs: 5_000 };
     const error = await failure(ask({ deadline: Date.now() + 1_000, backoff }));

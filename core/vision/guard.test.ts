@@ -61,7 +61,7 @@ test("entries that say nothing are no lines, however often they come", () => {
   }
 });
 
-describe("whole entries that repeat are lines of a receipt: max_tokens is their judge", () => {
+describe("whole entries that repeat are lines of a receipt: only max_tokens limits them", () => {
   const units = [
     '{"name": "COFFEE", "price": "2.50"}, ',
     '{"name":"KATZENFUTTER \\"DOSE\\", 400G","quantity":null,"unit_price":null,"price":"0,89"},',
@@ -124,7 +124,7 @@ test("more text than max_tokens allows is cut off: a server may ignore the limit
   expect(feed(noise, 100, 256)).toEqual({ cut: "too_long", at: 8_200 });
 });
 
-test("the watch costs next to nothing", () => {
+test("the check for loops takes almost no time", () => {
   const text = JSON.stringify({
     items: Array.from({ length: 600 }, (_, index) => ({ name: `item ${index * 7919}`, price: index })),
   });

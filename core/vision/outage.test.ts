@@ -51,7 +51,7 @@ describe("an outage", () => {
     expect(error.fault && Vision.suspect(error.fault)).toBe(false);
   });
 
-  test("a server that comes back is asked again as if nothing had been", async () => {
+  test("a server that comes back is asked again as before", async () => {
     await model.down();
     await failure(ask());
     await model.up();
@@ -59,7 +59,7 @@ describe("an outage", () => {
     expect((await ask()).attempts).toHaveLength(1);
   });
 
-  test("a server that speaks no TLS is unavailable", async () => {
+  test("a server without TLS is unavailable", async () => {
     const error = await failure(ask({}, {}, { baseUrl: model.url.replace("http:", "https:") }));
     expect([error.code, error.details]).toEqual(["inference_unavailable", { reason: "connection_tls" }]);
   });
@@ -103,7 +103,7 @@ describe("an outage", () => {
     });
   });
 
-  test("with a good probe it is none: the call is retried, and a passing fault passes", async () => {
+  test("with a good probe it is not an outage: the call is retried, and a temporary fault ends", async () => {
     script(ModelServer.html(502), ModelServer.reset(), ModelServer.json({ total: "1" }));
     const answer = await ask();
     expect(answer.attempts.map(({ error }) => error)).toEqual([
@@ -130,7 +130,7 @@ describe("an outage", () => {
 });
 
 describe("probe", () => {
-  test("says what is served and for how long a context", async () => {
+  test("returns the served models and their context length", async () => {
     expect(await Vision.probe(serverOf(model))).toEqual({
       ok: true,
       latencyMs: expect.any(Number),

@@ -38,7 +38,7 @@ describe("retries", () => {
     },
   );
 
-  test("they end: an error that does not go away is inference_failed after five calls", async () => {
+  test("their number is bounded: a permanent error is inference_failed after five calls", async () => {
     script(ModelServer.error(500, "engine dead"));
     const error = await failure(ask());
     expect([error.code, error.details, model.requests.length]).toEqual([

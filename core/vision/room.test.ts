@@ -111,7 +111,7 @@ describe("an answer that used up its tokens", () => {
     expect(model.requests.length).toBeLessThanOrEqual(2);
   });
 
-  test.each(["", "   \n"])("of not a word (%j) is over after one call", async (nothing) => {
+  test.each(["", "   \n"])("without a word (%j) is final after one call", async (nothing) => {
     lists(32_768);
     model.respond = () =>
       ModelServer.text(nothing, {
@@ -126,7 +126,7 @@ describe("an answer that used up its tokens", () => {
     ]);
   });
 
-  test("grows by our own count where the server gives none", async () => {
+  test("grows by our own count where the server gives no usage", async () => {
     lists(32_768);
     model.respond = (_request, n) =>
       ModelServer.text(rows(200).slice(0, n === 1 ? 7_000 : undefined), {
@@ -217,7 +217,7 @@ describe("a context that is smaller than believed", () => {
     expect(answer.attempts).toHaveLength(1);
   });
 
-  test("a server that came back with less within the ten minutes is noticed by its answer", async () => {
+  test("a server that came back with a smaller context within ten minutes is noticed by its answer", async () => {
     house.contextTokens = 8192;
     answers(10);
     await ask();
@@ -323,7 +323,7 @@ describe("a question that the server refuses as too long", () => {
     expect(asked()[1]).toBeLessThan(3_584);
   });
 
-  test("one that takes nothing at all is inference_failed after three smaller pictures", async () => {
+  test("one that is always refused is inference_failed after three smaller pictures", async () => {
     model.respond = () => ModelServer.error(400, ModelServer.contextTooLong.llamaCpp);
     const error = await failure(ask());
     expect([error.code, error.details]).toEqual(["inference_failed", { reason: "context_too_long" }]);

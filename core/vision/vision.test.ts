@@ -93,7 +93,7 @@ describe("a good answer", () => {
     expect(model.requests[0]?.headers.authorization).toBeUndefined();
   });
 
-  test("probabilities come along when they are asked for", async () => {
+  test("probabilities are returned when they are asked for", async () => {
     const logprobs = [
       {
         token: "12",

@@ -91,7 +91,7 @@ describe("a webhook_url", () => {
     expect(error.details?.reason).toBe("url_unreachable");
   });
 
-  test("is refused where there is nothing to sign with", async () => {
+  test("is refused without a secret to sign with", async () => {
     vi.stubEnv("WEBHOOK_SECRET", "");
     Config.reset();
     const error = await refusal(Webhook.check("https://93.184.216.34/", log, Date.now() + 1_000));

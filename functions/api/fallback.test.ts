@@ -54,7 +54,7 @@ describe("GET /", () => {
   });
 });
 
-describe("a slash at the end", () => {
+describe("a trailing slash", () => {
   test.each([
     ["/docs/", "", "/docs"],
     ["/v1/extract/", "task_id=receipt_v1&x=%2F", "/v1/extract?task_id=receipt_v1&x=%2F"],

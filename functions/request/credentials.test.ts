@@ -51,7 +51,7 @@ test("a well-formed key that is refused gets no other hint", () => {
   expect(error.details).toEqual({ reason: "key_refused" });
 });
 
-test("an unset variable is a key that is missing, quotes around one are a mistake of form", () => {
+test("an unset variable is a missing key, and quotes around a key are a mistake of form", () => {
   expect(refused({ headers: { authorization: "Bearer " } }, false).details).toEqual({
     reason: "key_missing",
   });

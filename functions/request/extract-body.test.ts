@@ -32,7 +32,7 @@ const said = async (body: RawBody, query: Record<string, string> = {}) =>
 
 const jpeg = await picture(1, "jpeg");
 
-describe("one request, by whichever door", () => {
+describe("one request, in every form", () => {
   const debug = { max_tokens: 900, schema_override: { type: "object", properties: { b: {}, a: {} } } };
   const options = { task_id: "receipt_v1", request_id: "door-1" };
 

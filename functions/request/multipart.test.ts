@@ -81,7 +81,7 @@ describe("a part that is not part of a form is an error at once, wherever it sta
     }
   });
 
-  test("delimiters are taken at their word: padded, longer ones, and a body that ends early", async () => {
+  test("delimiters are matched exactly: padded, longer ones, and a body that ends early", async () => {
     const good = filePart("a.png", "x".repeat(240_000));
     for (const text of [
       good.replace("--xyz\r\n", "--xyz \r\n") + end,

@@ -208,7 +208,7 @@ describe("an answer of a function", () => {
   });
 });
 
-describe("what the gateway answers itself", () => {
+describe("answers of the gateway itself", () => {
   const own = (message: string) => ({
     text: JSON.stringify({ message }),
     headers: { "apigw-requestid": expect.any(String) },

@@ -208,7 +208,7 @@ describe("a pool", () => {
     expect(await busy).toMatchObject({ type: "error", error: { errorType: "Runtime.ExitError" } });
   });
 
-  test("drops an invocation that was given up while it waited: it never runs", async () => {
+  test("drops an invocation whose caller gave up while it waited: it never runs", async () => {
     const lambda = await start({ actor, echo }, { pools: { http: 1 } });
     const busy = lambda.invoke("actor", { act: "sleep", ms: 300 });
     const gaveUp = lambda.invoke("echo", {}, { signal: AbortSignal.timeout(50) });

@@ -52,7 +52,7 @@ export interface Lambda {
   instances(): InstanceInfo[];
   /** Sends SIGKILL to one instance; false if the pid is not one of this pool. */
   killInstance(pid: number): boolean;
-  /** New code for the functions: what runs finishes on the old code, what comes next starts on the new. */
+  /** New code for the functions: calls in flight finish on the old code, later calls start on the new. */
   swap(code: Pick<LambdaOptions, "runtimeFile" | "functions">): void;
   /** Busy instances may finish for `graceMs`, then everything is killed. Returns when no process is left. */
   close(graceMs?: number): Promise<void>;

@@ -54,7 +54,7 @@ export const mutations: Mutation[] = [
     "spec/functions.ts",
     "functions/api/usage.handler",
     "functions/api/usage.handle",
-    /each is loaded without any variable, and does nothing but offer its handler/,
+    /each loads without any variable, and only exports its handler/,
   ],
   [
     "a handler behind a route in a file that does not exist",

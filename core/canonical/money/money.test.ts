@@ -224,7 +224,7 @@ describe("hostile text", () => {
     );
   });
 
-  test("long text costs no time", () => {
+  test("long text is read fast", () => {
     const before = process.cpuUsage();
     for (const part of ["1", "1.", " ", "-", "(", "RM", "1,000,", "$", "A "]) {
       expect(Money.parse(part.repeat(500_000))).toBeNull();

@@ -82,7 +82,7 @@ describe("CORD", () => {
     expect(again).toEqual({ file: "a.png", fields, left: [] });
   });
 
-  test.each(["{", "[1]", '{"a":1}'])("what is none is refused: %s", (text) => {
+  test.each(["{", "[1]", '{"a":1}'])("an invalid one is refused: %s", (text) => {
     expect(() => Cord.read({ name: "x.json", text }, options)).toThrow(/^x\.json/);
   });
 });
@@ -176,7 +176,7 @@ describe("a CSV", () => {
   });
 });
 
-test("labels go to another task's fields of the same name, and what has none is said", () => {
+test("labels go to another task's fields of the same name, and labels without such a field are reported", () => {
   const fields = {
     "totals.total": "1",
     "payment.cash": "2",

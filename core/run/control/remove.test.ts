@@ -118,7 +118,7 @@ describe("when a run ends, its pictures", () => {
     expect(await stores.uploads()).not.toContain("upload_waiting");
   });
 
-  test("stay when they are to be kept, and go after a crash between row and object all the same", async () => {
+  test("stay when they are to be kept, and are removed after a crash between row and object", async () => {
     const kept = await stores.upload("kept");
     await finish(await stores.insert({ persistInputs: true }, [kept]));
     expect(await stores.rels("inputs/")).toEqual([kept.objectKey]);
@@ -170,7 +170,7 @@ describe("a run that could not be carried out", () => {
     });
   });
 
-  test("is never one that has begun", async () => {
+  test("never happens to a run that has begun", async () => {
     const run = await stores.insert({}, [{ status: "running" }]);
     await Finish.fail(stores.services, run, new AppError("internal", "x"), silent);
     expect(await stores.reload(run)).toEqual(run);
@@ -179,7 +179,7 @@ describe("a run that could not be carried out", () => {
 });
 
 describe("the delete of a run", () => {
-  test("takes everything of it and nothing of runs with similar names, and keeps the id", async () => {
+  test("removes everything of it and nothing of runs with similar names, and keeps the id", async () => {
     const names = ["a", "a-1", "a.items", "a.results", "a1"];
     const runs = new Map<string, RunRow>();
     for (const name of names) runs.set(name, await ended(name));
@@ -215,7 +215,7 @@ describe("the delete of a run", () => {
     await expect(begin(run)).rejects.toMatchObject({ code: "not_found" });
   });
 
-  test("takes the uploads that it kept, and the row forgets what could tell of it", async () => {
+  test("removes the uploads that it kept, and clears the row", async () => {
     const upload = await stores.upload("mine");
     const run = await finish(
       await stores.insert({ persistInputs: true, webhookUrl: "https://example.com/?token=x" }, [upload, {}]),
@@ -257,7 +257,7 @@ describe("the delete of a run", () => {
     expect(await stores.rels("inputs/")).toEqual(["inputs/runs/alice/another/0"]);
   });
 
-  test("of a large run is the planner's, in steps, each repeatable wherever it died", async () => {
+  test("of a large run is done by the planner, in steps that can be repeated after a crash anywhere", async () => {
     const upload = await stores.upload("large");
     const run = await stores.insert(
       { persistInputs: true, state: "succeeded" },
@@ -300,7 +300,7 @@ describe("the delete of a run", () => {
     );
   });
 
-  test("takes what a late worker writes of it, too, when none can be left", async () => {
+  test("removes what a late worker writes of it, too, when no worker can be left", async () => {
     const run = await ended("late-writer");
     await begin(run);
     const late = Place.extractKey("alice", "late-writer~1", run.createdAt);

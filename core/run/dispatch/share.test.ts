@@ -56,7 +56,7 @@ async function slots(runUid: string): Promise<number[]> {
   return [...new Set(sent.map(({ slot }) => slot ?? -1))].toSorted();
 }
 
-test("all runs of a key have together what it may have in flight, and no more of them begin than that", async () => {
+test("all runs of a key share its limit of items in flight, and no more runs begin than fit", async () => {
   const { query } = stores.services.db;
   const first = await begin("first", "many", 40);
   expect(await slots(first)).toEqual([0, 1, 2, 3]);

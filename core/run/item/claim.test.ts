@@ -45,7 +45,7 @@ beforeEach(async () => {
 });
 
 describe("an item's lease", () => {
-  test("is moved while the item is its worker's, and keeps everybody else away", async () => {
+  test("is renewed while the worker has the item, and no other worker gets it", async () => {
     const until = inMs(60_000);
     expect(await Claim.renew(database.db, row, until, { alone: false })).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -53,7 +53,7 @@ describe("an item's lease", () => {
     expect(await now()).toMatchObject({ leaseUntil: until, token: 1, claims: 1 });
   });
 
-  test("is renewed under a run that was canceled: what is in flight is finished", async () => {
+  test("is renewed in a canceled run: items in flight are finished", async () => {
     await database.db.query.update(runTable).set({ state: "canceling", epoch: 8 });
     expect(await Claim.renew(database.db, row, inMs(60_000), { alone: false })).toBe(true);
   });
@@ -74,7 +74,7 @@ describe("an item's lease", () => {
       },
     ],
     ["was given back", () => Ending.unclaim(database.db, row)],
-  ])("is not moved any more when the item %s, nor is the right to be alone", async (_what, change) => {
+  ])("is not moved any more when the item %s, nor is the isolation of a suspect", async (_what, change) => {
     await Breaker.mayBeAlone(database.db, 10_000);
     await change();
     const before = [(await now())?.leaseUntil, await aloneUntil()];
@@ -83,7 +83,7 @@ describe("an item's lease", () => {
   });
 });
 
-describe("the right to be alone", () => {
+describe("the isolation of a suspect", () => {
   test("lasts as long as the lease of the item that has it", async () => {
     await Breaker.mayBeAlone(database.db, 10_000);
     const until = inMs(60_000);
@@ -98,7 +98,7 @@ describe("the right to be alone", () => {
     expect(await aloneUntil()).toBe(before);
   });
 
-  test("that has run out, or was given back, does not come back", async () => {
+  test("that has run out, or was given back, cannot be renewed", async () => {
     expect(await Claim.renew(database.db, row, inMs(60_000), { alone: true })).toBe(true);
     await Breaker.mayBeAlone(database.db, 10_000);
     await Breaker.aloneNoMore(database.db);

@@ -103,7 +103,7 @@ const foreign = JSON.stringify({
   run: { run_id: "nightly", run_uid: "another", index: 0 },
 });
 
-test("a dead letter that meets a bucket which is away counts for nothing: the item gets its new message when the bucket is back", async () => {
+test("a dead letter during an outage of the bucket is not counted: the item gets its new message when the bucket is back", async () => {
   await item({ token: 99 });
   stores.bucket.hook.answer = () => away;
   const bury = () => DeadLetter.buryItem(services, message(), new Date(Date.now() - 1), silent);
@@ -181,7 +181,7 @@ test("an extract at whose place lies somebody else's artifact ends as a failure 
   expect(model.requests.length).toBeLessThanOrEqual(1);
 });
 
-test("a bucket that is away costs a queued extract no claim", async () => {
+test("an outage of the bucket costs a queued extract no claim", async () => {
   await extract();
   stores.bucket.hook.answer = () => away;
   for (let receive = 0; receive < 6; receive += 1)

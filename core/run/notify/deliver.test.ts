@@ -81,7 +81,7 @@ test("a later attempt waits in its row, for days if it must, and is sent when it
   expect(await Due.all(stores)).toBe(0);
 });
 
-test("the attempts of a receiver that stays away are spread over three days", () => {
+test("the attempts for a receiver that stays down are spread over three days", () => {
   const { webhookDelaysMs, webhookGiveUpMs } = Limits.times();
   const together = webhookDelaysMs.reduce((sum, ms) => sum + ms, 0);
   expect(webhookDelaysMs[0]).toBe(5_000);
@@ -113,7 +113,7 @@ test("a message that comes back after its attempt was recorded calls no receiver
   expect(rig.calls).toHaveLength(1);
 });
 
-test("a message that comes back after its worker died behind the record orders the next attempt", async () => {
+test("a message that comes back after its worker died after the record orders the next attempt", async () => {
   const at = new Date().toISOString();
   const run = await rig.makeRun({ webhook: [{ at, ok: false, status: 500, error: null, duration_ms: 1 }] });
   await rig.send(run, 1);

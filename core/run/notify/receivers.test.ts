@@ -111,7 +111,7 @@ test("a redirect is not followed and is not a delivery", async () => {
   expect(await rig.ordered()).toHaveLength(1);
 });
 
-test("a receiver that is silent, cuts off or never ends its answer is not waited for", async () => {
+test("a receiver that is silent, cuts off or never ends its answer does not hold up others", async () => {
   const stores = { ...rig.stores, times: { ...rig.stores.times, webhookTimeoutMs: 150 } };
   const outcome = async () => {
     const run = await rig.makeRun();

@@ -27,7 +27,7 @@ test("while a secret is replaced, receivers with the old one and with the new on
     ).not.toThrow();
 });
 
-test("no receiver's secret signs for another key: each key has its own, from the stage's, with an overlap", async () => {
+test("a receiver's secret cannot sign for another key: each key has its own, derived from the stage's, with an overlap", async () => {
   const pepper = "pepper-of-the-webhook-tests";
   for (const keyId of ["new-1", "new-2"]) await Key.create(rig.stores.db, pepper, { keyId, role: "client" });
   const old = { keyId: "old-1", role: "client", scopes: [], createdAt: new Date() } as const;

@@ -43,7 +43,7 @@ test("what breaks its schema says where", async () => {
   expect(item.normalized).toEqual({});
 });
 
-test("what a list cannot know is null, and what there is nothing of is empty", async () => {
+test("values that a list does not have are null, and empty lists are empty", async () => {
   const unknown = { schema_errors: null, normalized: null, checks: null };
   expect(await Answers.recomputed(run, { ...row, result: null })).toMatchObject(unknown);
   expect(await Answers.recomputed({ ...run, taskId: "gone_v1" }, row)).toMatchObject(unknown);
@@ -61,7 +61,7 @@ test("what a list cannot know is null, and what there is nothing of is empty", a
   expect(await Answers.recomputed(run, failed)).toMatchObject(nothing);
 });
 
-test("results say what the artifact says, and compute only what it does not know yet", async () => {
+test("results have the values of the artifact, and compute only fields that are newer than it", async () => {
   expect(await Answers.of(run, row, artifact)).toMatchObject({
     ...{ model: "m-1", prompt_sha256: "p", schema_sha256: "s", image_sha256: "i" },
     ...{ normalized: { total: { value: "99", currency: null } }, checks: [], schema_errors: [] },

@@ -105,7 +105,7 @@ async function expectArtifact(run: RunRow, ended: RunRow, items: Item[]): Promis
 }
 
 describe("the files of an ended run", () => {
-  test("tell of every item in every form, and the artifact of the run as it ended", async () => {
+  test("list every item in every form, and the run's artifact has its end", async () => {
     const id = { runId: "told" };
     const run = await rig.stores.insert(
       { ...id, taskId: "receipt_v1", webhookUrl: "https://example.com/hook" },
@@ -142,7 +142,7 @@ describe("the files of an ended run", () => {
     expect(rig.stores.sentTo("later")).toBe(1);
   });
 
-  test("say of an item what its artifact says, and read each artifact once", async () => {
+  test("give each item the values of its artifact, and read each artifact once", async () => {
     const id = { runId: "pinned" };
     const item = await rig.stores.succeeded(id, 0, { totals: { total: "1,00" } });
     const run = await rig.stores.insert({ ...id, taskId: "receipt_v1" }, [item]);
@@ -163,7 +163,7 @@ describe("the files of an ended run", () => {
     expect(row[header.indexOf("totals.total_currency")]).toBe("EUR");
   });
 
-  test("disarm what a spreadsheet would run as a formula, in values and names of the caller", async () => {
+  test("disarm formulas in values and names of the caller", async () => {
     const run = await rig.stores.insert({ taskId: "receipt_v1" }, [
       {
         ...(await rig.stores.succeeded({ runId: "x" }, 0, {
@@ -280,7 +280,7 @@ describe("a step", () => {
     expect(await rig.stores.reload(run)).toEqual({ ...ended, webhook: [] });
   });
 
-  test("that was overtaken by another worker moves nothing", async () => {
+  test("that was overtaken by another worker changes nothing", async () => {
     const run = await rig.stores.insert({}, [{ status: "succeeded" }]);
     const db = meddling(rig.stores.db, run);
     const services = { ...rig.stores.services, db };

@@ -62,7 +62,7 @@ describe("the writing of large results", () => {
     expect(await rig.documents(run)).toEqual(whole);
   });
 
-  test("goes on behind a crash at every save, with the same bytes", async () => {
+  test("goes on after a crash at every save, with the same bytes", async () => {
     for (const applied of [false, true]) {
       await rig.rewind(run, 3);
       const { db, writes } = crashing(rig.stores.db, applied);
@@ -74,7 +74,7 @@ describe("the writing of large results", () => {
     }
   });
 
-  test("goes on behind failures of the bucket", async () => {
+  test("goes on after failures of the bucket", async () => {
     await rig.rewind(run, 3);
     let writes = 0;
     rig.stores.store.hook.answer = ({ operation }) => {

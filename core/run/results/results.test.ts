@@ -78,7 +78,7 @@ async function putMappings(bucket: Bucket.Bucket): Promise<void> {
 }
 
 describe("the results of a run", () => {
-  test("are found in every form that is written of it, under its name", async () => {
+  test("are found in every stored format, by its name", async () => {
     const run = await ended("found");
     const files = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     const places = {
@@ -114,7 +114,7 @@ describe("the results of a run", () => {
       });
   });
 
-  test("are a ledger's file by the caller's mapping, and no item that cannot be booked is missing in silence", async () => {
+  test("are a ledger's file by the caller's mapping, which lists every item that cannot be booked", async () => {
     const run = { runId: "ledger", taskId: "receipt_v1" };
     const results = [Papers.receipt(0).result, Papers.receipt(1, { tax: "1.60" }).result];
     const items = results.map((result, i) => stores.succeeded(run, i, result ?? {}));

@@ -97,7 +97,7 @@ function judge(row: RunRow | undefined, payloadHash: string): Pick<Identity, "kn
   if (row.payloadHash !== payloadHash)
     throw new AppError(
       "conflict",
-      "this run_id was used with another payload: take another id, or send the very same call again for the run that there is",
+      "this run_id was used with another payload: take another id, or send the very same call again for the existing run",
       { details: { reason: "id_reused" } },
     );
   // An error that may pass is not replayed: the same call tries again.

@@ -57,7 +57,7 @@ function cutting(nth: number, when: "before" | "after"): Stores["services"] {
 }
 
 describe("a manifest that is checked by the planner", () => {
-  test("is clean: its rows are in order, its run starts, and its items are counted once", async () => {
+  test("without mistakes: its rows are in order, its run starts, and its items are counted once", async () => {
     const row = await planned(`\uFEFF${lines(11).join("\r\n")}`, "key-clean");
     expect(await step(row)).toBe("done");
     const started = await now(row);
@@ -178,7 +178,7 @@ describe("a manifest that is checked by the planner", () => {
     expect(await stores.items(row.runUid)).toHaveLength(0);
   });
 
-  test("a line of 10 MB is one mistake, and what follows is checked", async () => {
+  test("a line of 10 MB is one mistake, and the next lines are checked", async () => {
     const row = await planned(`${line(0)}\n{"file":"${"x".repeat(10 * 1024 * 1024)}"}\nnot json\n`);
     expect(await step(row)).toBe("failed");
     const { errorDetails } = await now(row);

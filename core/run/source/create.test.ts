@@ -89,7 +89,7 @@ describe("an inline manifest", () => {
     expect(stores.orders()).toBe(before + 1);
   });
 
-  test("is another payload by other tags, and the same without any as it ever was", async () => {
+  test("is another payload with other tags, and without tags the same as before", async () => {
     const sent = (tags?: object) =>
       create({ run_id: "tagged", manifest: [{ ...shared, ...(tags === undefined ? {} : { tags }) }] });
     const { run } = await sent({ store: "12", till: "3" });
@@ -255,7 +255,7 @@ describe("the id of a run", () => {
     expect(theirs.run.runUid).not.toBe(mine.run.runUid);
   });
 
-  test("has its own time to live, which the answer tells, and which a repeat must name, too", async () => {
+  test("has its own time to live, which the answer shows, and which a repeat must name, too", async () => {
     const body = { run_id: freshId(), manifest: [shared], expires_after: 3_600 };
     const { run } = await create(body);
     expect(Serialize.run(run, 0).expires_after).toBe(3_600);
@@ -323,7 +323,7 @@ describe("a key's limits", () => {
   });
 });
 
-test("a run whose order the queue does not take is made all the same", async () => {
+test("a run is made even if the queue does not take its order", async () => {
   const warnings: string[] = [];
   const log = { ...silent, warn: (event: string) => void warnings.push(event) };
   const { queues } = stores.services;

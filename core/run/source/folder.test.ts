@@ -75,7 +75,7 @@ describe("a folder", () => {
     for await (const _ of opened?.body ?? []);
   });
 
-  test("takes every type that is read, by extension or by its first bytes, and counts what it leaves out", async () => {
+  test("takes every supported type, by extension or first bytes, and counts other files", async () => {
     const { run } = await create({ images_dir: "key-1/odd" });
     const items = (await stores.items(run.runUid)).map(({ file }) => file);
     const taken = ["a.jfif", "b.JPE", "c", "d.HEIC", "e.dat", "m1.png", "m10.png", "m8.png", "scan (1).png"];
@@ -119,7 +119,7 @@ describe("a folder", () => {
     expect(JSON.stringify(details)).not.toContain("jfif");
   });
 
-  test("looks into a bounded number of files, the likeliest first", async () => {
+  test("opens a bounded number of files, the likeliest first", async () => {
     for (const name of ["1.json", "2.json", "3.json", "4.psd", "5.json"])
       await stores.bucket.put(`data/key-1/sidecars/${name}`, "{}");
     await stores.bucket.put("data/key-1/sidecars/zz", "GIF89a");

@@ -8,7 +8,7 @@ import type { RunStores } from "../services.ts";
 import type * as Skipped from "../skipped.ts";
 
 interface Query {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   dir: string;
   exts?: readonly string[] | undefined;
 }

@@ -223,7 +223,7 @@ describe("what models print around the answer", () => {
     expect(extractJson('<think>\n{"total":"12.00"}\n')).toEqual({ ok: true, value: { total: "12.00" } });
   });
 
-  test("an answer in the place of the thinking is one only where nothing follows it", () => {
+  test("an answer in the field of the thinking counts only if nothing follows it", () => {
     expect(extractLast(answer)).toEqual({ ok: true, value });
     expect(extractLast(`Here you are:\n\`\`\`json\n${answer}\n\`\`\`\n`)).toEqual({ ok: true, value });
     expect(extractLast(`${answer} Hmm, but the tax is missing.`).ok).toBe(false);
@@ -247,7 +247,7 @@ describe("an otherwise whole object is repaired, which is recorded", () => {
   });
 
   test.each(['{"a":1,,}', "{,}", '{"a":[,]}', '{"a":[1,,2]}', '{"a":1 "b":2}', '{"a":}', '{"a\nb":1}'])(
-    "what leaves a doubt is not: %s",
+    "an ambiguous object is not repaired: %s",
     (text) => {
       expect(extractJson(text).ok).toBe(false);
     },

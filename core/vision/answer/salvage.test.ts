@@ -71,7 +71,7 @@ test("every row that has ended is kept, and the list that breaks off is named", 
   }
 });
 
-test("behind its list an answer breaks off in no list, and nested lists have their path", () => {
+test("an answer that breaks off after a list marks no list, and nested lists have their path", () => {
   const text = JSON.stringify(receipt(3));
   expect(salvage(text.slice(0, -30))).toMatchObject({ rows: 3, brokenList: undefined });
   expect(salvage('{"a":{"b":[{"x":1},{"x":2},{"x"')).toEqual({
@@ -112,7 +112,7 @@ test.each([
   expect(salvage(text)).toBeUndefined();
 });
 
-test("whatever is cut wherever, it never throws and never invents", () => {
+test("never throws and never invents a value, wherever the text is cut", () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 4 }), fc.nat(), (json, at) => {
       const text = `{"value":${json},"end":"x"}`;

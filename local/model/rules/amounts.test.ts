@@ -44,7 +44,7 @@ describe("amounts", () => {
     expect(numbers("10.00-", "1.00")).toEqual([["-10.00", -10, "money"]]);
   });
 
-  it("are mended where the recogniser took a digit or a mark for something else", () => {
+  it("are repaired where the recognizer misread a digit or a mark", () => {
     expect(numbers("RMO.28", "1.00")).toEqual([["RM0.28", 0.28, "money"]]);
     expect(numbers("52-00", "22.00")).toEqual([["52.00", 52, "money"]]);
     expect(numbers("15,000,00", "8.500,00")).toEqual([["15.000,00", 15000, "money"]]);
