@@ -11,7 +11,7 @@ const tokens = z.int().min(0);
 /** One mistake in a request. */
 const Issue = z
   .object({
-    line: z.int().min(1).optional().meta({ description: "Of a manifest: which line, from 1." }),
+    line: z.int().min(1).optional().meta({ description: "In a manifest, the number of the line, from 1." }),
     path: z.string().meta({ description: "Dotted path into the body or query; empty for the whole of it." }),
     message: z.string(),
   })
@@ -53,7 +53,7 @@ export const conflictReasons = [
 export const ErrorDetails = z
   .object({
     issues: z.array(Issue).optional().meta({
-      description: "Of invalid_request: what is wrong; of a manifest the first 100 things.",
+      description: "For invalid_request, the mistakes; for a manifest, the first 100.",
     }),
     issue_count: z.int().min(0).optional().meta({ description: "How many issues there are in all." }),
     reason: z
@@ -74,7 +74,7 @@ export const ErrorDetails = z
       .union([z.array(z.string()), z.number()])
       .optional()
       .meta({
-        description: "Of method_not_allowed the methods of the path; beside `limit` the limit itself.",
+        description: "For method_not_allowed, the methods of the path; beside `limit`, the limit itself.",
       }),
     expected: z
       .union([z.string(), z.array(z.string())])
@@ -95,7 +95,7 @@ export const ErrorDetails = z
     recipe: z
       .array(z.string())
       .optional()
-      .meta({ description: "Of payload_too_large: what to do instead, in steps." }),
+      .meta({ description: "For payload_too_large, what to do instead, in steps." }),
     limit_megapixels: z.number().optional(),
     megapixels: z.number().optional(),
     width: z.int().min(0).optional().meta({ description: "Of the picture, in pixels." }),
@@ -105,7 +105,7 @@ export const ErrorDetails = z
     limit_scans: z.int().min(0).optional(),
     limit_pages: z.int().min(0).optional(),
     limit_parts: z.int().min(0).optional().meta({ description: "Most parts that a picture may have." }),
-    pages: z.int().min(0).optional().meta({ description: "Of `too_many_pages`: how many there are." }),
+    pages: z.int().min(0).optional().meta({ description: "For `too_many_pages`, the number of pages." }),
     context_tokens: tokens.nullable().optional().meta({ description: "The model's context." }),
     prompt_tokens: tokens.optional().meta({ description: "What the prompt takes of it." }),
     max_tokens: tokens.optional().meta({ description: "What the answer may take of it." }),
@@ -119,14 +119,15 @@ export const ErrorDetails = z
       .object({ count: z.int().min(0), by_reason: z.record(z.string(), z.int().min(0)) })
       .optional()
       .meta({
-        description: "Of a folder without pictures: its objects, by the reason that left them out.",
+        description:
+          "For a folder without pictures, the number of its objects by the reason that left them out.",
       }),
     status: z.int().optional().meta({ description: "The HTTP status that `image_url` answered with." }),
     missing: z.int().min(0).optional().meta({ description: "Pictures of the run that are gone." }),
     left_out: z
       .array(LeftOut)
       .optional()
-      .meta({ description: "Of items_left_out: the first 100 items that the ledger cannot book." }),
+      .meta({ description: "For items_left_out, the first 100 items that the ledger cannot book." }),
     left_out_count: z.int().min(0).optional().meta({ description: "How many these are in all." }),
     checked: z.int().min(0).optional().meta({ description: "Pictures of the run that were looked for." }),
   })

@@ -32,7 +32,7 @@ export interface Issue {
   /** Dotted path into the body or query; empty for the whole of it. */
   path: string;
   message: string;
-  /** Of a manifest, from 1 on; 0 where there are no lines. */
+  /** The line of a manifest, from 1; 0 if there are no lines. */
   line?: number;
 }
 

@@ -1,4 +1,4 @@
-/** What must not be asked again is not: thinking that eats the answer, and a schema that the model server refuses. */
+/** Calls that must not be repeated: thinking that uses up the answer's tokens, and a schema that the model server refuses. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Batches, open } from "#test/support/batches/batches";
 import type { Answer } from "#test/support/loop";

@@ -21,7 +21,7 @@ import { silent } from "./silent.ts";
 
 export interface Step extends Measured {
   step: "fill" | "check" | "finish";
-  /** Of one run, and how many runs. */
+  /** The number of items of one run, and the number of runs. */
   items: number;
   runs: number;
   /** Sent, checked or written. */

@@ -33,7 +33,7 @@ export const evaluationTable = sqliteTable(
     runId: text("run_id").notNull(),
     taskId: text("task_id").notNull(),
     labels: text("labels", { mode: "json" }).$type<Labels>().notNull(),
-    /** Of the ground truth when the evaluation was ordered; null for a file under the data root. */
+    /** Name and hash of the ground truth when the evaluation was ordered; null for a file under the data root. */
     gtName: text("gt_name"),
     gtSha256: text("gt_sha256"),
     strMode: text("str_mode").$type<StrMode>().notNull(),

@@ -63,7 +63,7 @@ export const Cost = z
     latency_ms: z
       .object({ p50: count, p95: count, p99: count })
       .nullable()
-      .meta({ description: "Of items that succeeded, from the claim to the end." }),
+      .meta({ description: "Measured for items that succeeded, from the claim to the end." }),
     cost_usd: z
       .number()
       .nullable()

@@ -71,7 +71,7 @@ describe("an extract that is deleted", () => {
     expect(taken).toBeUndefined();
   });
 
-  test("is not while somebody works on it, is nobody else's, and is not an item of a run", async () => {
+  test("is refused while work on it goes on, for another key's extract, and for an item of a run", async () => {
     await made("b", { status: "running", leaseUntil: new Date(Date.now() + 60_000) });
     expect(await failure(gone("b"))).toMatchObject({
       code: "conflict",

@@ -2,11 +2,11 @@ import { batches, groundTruths } from "#spec/limits";
 
 /** Limits of a ground truth. */
 export const limits = {
-  /** Of the JSON, compressed or not. */
+  /** The size of the JSON, compressed or not. */
   bytes: groundTruths.bytes,
   /** As many as a run has items. */
   records: batches.manifestLines,
-  /** Of one record, in characters: 10,000 rows fit. */
+  /** The size of one record, in characters: 10,000 rows fit. */
   recordLength: 1024 * 1024,
   /** Nested brackets, including the record's own. */
   depth: 32,

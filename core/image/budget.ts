@@ -22,7 +22,7 @@ export const minImageTokens = 128;
  * it can.
  */
 const legibleTokens = 1024;
-/** Less room than this is not enough for an answer. */
+/** An answer needs at least this much room. */
 export const leastAnswerTokens = 192;
 /** Chat template, special tokens around the picture, and the error of the text estimate. */
 export const defaultMarginTokens = 256;

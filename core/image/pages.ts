@@ -14,7 +14,7 @@ const mostPages = 100_000;
 export interface Place {
   /** The decoder's number of it, from 0. */
   index: number;
-  /** Of a TIFF: position of its tables. */
+  /** In a TIFF, the position of the page's tables. */
   directory?: number;
 }
 

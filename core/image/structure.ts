@@ -50,7 +50,7 @@ function checkScans(bytes: Uint8Array): void {
   }
 }
 
-/** Of the TIFF 6.0 and BigTIFF specifications. */
+/** The values are those of the TIFF 6.0 and BigTIFF specifications. */
 const tag = { stripBytes: 279, tileBytes: 325 } as const;
 const typeBytes: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
 

@@ -21,7 +21,7 @@ export interface Look {
   tilt: number;
 }
 
-/** Readers do not mind less, and a picture that is not turned can be sent as it is. */
+/** A smaller tilt does not affect reading, and a picture that is not turned can be sent as it is. */
 const leastTilt = 1;
 const mostTilt = 10.5;
 

@@ -1,7 +1,7 @@
 import type { Mark } from "./ink.ts";
 import type { Letter } from "./upright.ts";
 
-/** Of the letters on each side this share is left out: a knot in the wood that looks like one. */
+/** This share of the letters on each side is left out, since a knot in the wood may look like a letter. */
 const outliers = 0.03;
 
 /** The marks among the letters that have their size: only some of them were judged one by one. */

@@ -10,7 +10,7 @@ import { isOpen, runTable as run, runsBy } from "#core/run/run.sql";
  * stop(…)   prevents the rest of it from starting
  */
 
-/** The work of a key that has not ended. */
+/** A key's open work: extracts and runs that have not ended. */
 export interface Going {
   /** Oldest first, the first 100. */
   runs: { run_id: string; status: string; items_left: number }[];

@@ -88,7 +88,7 @@ export class Asking {
     });
   }
 
-  /** Of all pages together: each fault that one of them has. Null where none was looked at. */
+  /** Each fault that any of the pages has. Null if no page was looked at. */
   get quality(): Quality | null {
     return this.#quality.size === 0 ? null : qualityOfAll([...this.#quality.values()]);
   }

@@ -42,7 +42,7 @@ export function qualityOf(legibility: Legibility, sent: { width: number; height:
   return withFaults((reason) => faults[reason]);
 }
 
-/** Of several pages: each fault that one of them has. */
+/** For several pages, each fault that any of them has. */
 export function qualityOfAll(pages: readonly Quality[]): Quality {
   return withFaults((reason) => pages.some(({ reasons }) => reasons.includes(reason)));
 }

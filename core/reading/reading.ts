@@ -30,7 +30,7 @@ export interface Performed {
     | "image_sha256"
     | "usage"
   >;
-  /** Of the pages that were looked at. */
+  /** The sizes of the pages that were read. */
   pageSizes: PageSize[];
   timingsMs: { image: number; inference: number; validate: number };
   record: Pick<

@@ -187,7 +187,7 @@ export interface CallRecord {
   pages: number[];
   raw_model_text: string | null;
   finish_reason: string | null;
-  /** Of an answer that goes on where the one before used up its tokens: after so many rows of its list. */
+  /** For an answer that continues one that used up its tokens: the number of rows of the list before it. */
   after_row?: number;
   /** The call's answer does not count: it did not fit, or not to the rows before it, and was asked for again. */
   repeated?: true;
@@ -218,7 +218,7 @@ export interface Artifact extends Extract {
     pages: number;
     /** What came: pages that are pictures, or drawn. Missing in artifacts of older versions, as `page_sizes`. */
     kind?: "picture" | "pdf";
-    /** Of the pages that were read, as stored: pixels, or points (1/72 inch) of a page that is drawn. */
+    /** The sizes of the pages that were read, as stored: in pixels, or in points (1/72 inch) if the page is drawn. */
     page_sizes?: PageSize[];
   } | null;
   /** The picture that was sent; null where none was, and of a document of several pages. */

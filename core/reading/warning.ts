@@ -61,7 +61,7 @@ export type Warning = z.output<typeof Warning>;
 
 /** In answers the list is always present, and may be empty. */
 export const Warnings = z.array(Warning).meta({
-  description: "What was not read, or not as it stands there; empty where there is nothing to say.",
+  description: "What was not read, or was changed; empty if there is nothing to report.",
 });
 
 /** Of a file: that it was broken, that one frame of several was read. */
@@ -70,7 +70,7 @@ export const ofFile = ({ repaired, pages, frames }: File): Warning[] => [
   ...(pages === 1 && frames > 1 ? [{ code: "pages_not_read" as const, read: 1, of: frames }] : []),
 ];
 
-/** Of a document of several pages. */
+/** For a document of several pages. */
 export function ofPages({ blank, disagree }: { blank: readonly number[]; disagree: string[] }): Warning[] {
   return [
     ...(blank.length > 0 ? [{ code: "blank_pages" as const, pages: [...blank] }] : []),

@@ -110,7 +110,7 @@ async function computedOf(
 
 type About = Parameters<typeof import("#core/reading/examine").whole>[0];
 
-/** Of several calls, about several pages or a long list: their answers, joined as they were then. */
+/** For several calls (several pages, or a long list), their answers, joined as they were then. */
 function ofCalls(
   artifact: Artifact,
   calls: readonly CallRecord[],

@@ -164,7 +164,7 @@ export const itemTable = sqliteTable(
     index: integer("idx").notNull(),
     customId: text("custom_id"),
     file: text("file"),
-    /** Of the manifest's line; null without. */
+    /** The tags of the manifest's line; null without any. */
     tags: text("tags", { mode: "json" }).$type<Tags>(),
     /** The pages to read, of the manifest's line; null: all. */
     pages: text("pages", { mode: "json" }).$type<number[]>(),

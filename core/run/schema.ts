@@ -247,7 +247,9 @@ export const Run = z
       source_run_id: z.string().nullable(),
       persist_inputs: z.boolean(),
     }),
-    skipped: Skipped.nullable().meta({ description: "Of `images_dir`; null for other sources." }),
+    skipped: Skipped.nullable().meta({
+      description: "The files that were left out of `images_dir`; null for other sources.",
+    }),
     waiting_for: z.enum(["model_server"]).nullable(),
     counts: z.object({
       total: z.int(),
@@ -282,7 +284,8 @@ export const Run = z
       .nullable()
       .meta({
         id: "RunEval",
-        description: "Of `GET /v1/runs/{run_id}`: the newest evaluation; null elsewhere and without one.",
+        description:
+          "The newest evaluation, in `GET /v1/runs/{run_id}`; null in other answers and without one.",
       }),
     webhook: z
       .object({ delivered: z.boolean(), attempts: z.array(WebhookAttempt) })

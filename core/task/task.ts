@@ -21,11 +21,11 @@ export interface Task {
   modelSchema: JsonSchema;
   /** The schema that answers are checked against, with our own formats. */
   validationSchema: JsonSchema;
-  /** Of `JSON.stringify(validationSchema)`. */
+  /** The sha256 of `JSON.stringify(validationSchema)`. */
   schemaSha256: string;
-  /** Of `JSON.stringify(modelSchema)`. */
+  /** The sha256 of `JSON.stringify(modelSchema)`. */
   modelSchemaSha256: string;
-  /** Of the prompt's UTF-8 bytes. */
+  /** The sha256 of the prompt's UTF-8 bytes. */
   promptSha256: string;
   /** Leaves in the order of the schema. */
   fields: Field[];

@@ -78,15 +78,18 @@ export const Upload = z
   .object({
     image_ref: z.string().optional().meta({
       description:
-        "Of kind image: for `image_ref` of `POST /v1/extract` and of manifests; valid for the key that made it.",
+        "For kind image: the value for `image_ref` of `POST /v1/extract` and of manifests; valid for the key that made it.",
     }),
     manifest_ref: z.string().optional().meta({
-      description: "Of kind manifest: for `manifest_ref` of `POST /v1/batch_extract`.",
+      description: "For kind manifest: the value for `manifest_ref` of `POST /v1/batch_extract`.",
     }),
     data_ref: z.string().optional().meta({
-      description: "Of kind ground_truth: for `data_ref` of `POST /v1/ground_truths`.",
+      description: "For kind ground_truth: the value for `data_ref` of `POST /v1/ground_truths`.",
     }),
-    image_key: z.string().optional().meta({ description: "Of kind data: for `image_key` of manifests." }),
+    image_key: z
+      .string()
+      .optional()
+      .meta({ description: "For kind data: the value for `image_key` of manifests." }),
     upload_url: z.string().meta({
       description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
     }),

@@ -10,7 +10,7 @@ const leastMs = 10 * 60_000;
 /** The key that used most of the model's time on a day. */
 interface LargestShare {
   readonly keyId: string;
-  /** Of the time of all keys, 0 to 100. */
+  /** The key's share of the time of all keys, 0 to 100. */
   readonly percent: number;
 }
 

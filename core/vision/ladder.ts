@@ -47,7 +47,7 @@ export interface Answer {
   value: JsonObject;
   rawText: string;
   finishReason: string;
-  /** Of all attempts together. */
+  /** The sum over all attempts. */
   usage: Usage;
   attempts: AttemptRecord[];
   model: string;

@@ -102,7 +102,7 @@ describe("an answer that used up its tokens", () => {
     expect(asked().length).toBeLessThanOrEqual(2);
   });
 
-  test("of no object at all is not an answer, whatever the room", async () => {
+  test("without any object is not an answer, however large the room", async () => {
     house.contextTokens = 32_768;
     lists(32_768);
     model.respond = (request) => Vllm.answer(house, request, "I see a receipt. ".repeat(20_000));

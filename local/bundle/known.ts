@@ -12,7 +12,7 @@ import { packageRoot } from "#local/home/home";
 export interface Parts {
   /** Names of its files. */
   readonly files: readonly string[];
-  /** Of those that are loaded at once, together. */
+  /** The total size of the files that are loaded at the start. */
   readonly bytes: number;
 }
 

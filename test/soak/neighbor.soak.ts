@@ -24,7 +24,7 @@ const backlog = 10_000;
 /** The most that the first key may cost the other at the 95th percentile. */
 const most = 1.3;
 
-test("a key that does its worst costs another key's calls less than a third of their time", async () => {
+test("one key's heaviest load slows another key's calls by less than a third", async () => {
   // Takes every connection and never answers.
   const deaf = http.createServer(() => undefined).listen(0, "127.0.0.1");
   const batches = await open({

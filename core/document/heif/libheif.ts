@@ -10,7 +10,7 @@ import type { Samples } from "./tiff.ts";
  * heif_decoding.h, heif_security.h.
  */
 
-/** Of the C functions those that are used; a structure as result is written to a first argument. */
+/** The C functions that are used. A function that returns a structure writes it to its first argument. */
 interface Library {
   HEAPU8: Uint8Array;
   _malloc(bytes: number): number;

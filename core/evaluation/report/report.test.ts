@@ -127,7 +127,7 @@ test("it has at most 5 MB, whatever values and pictures hold; pictures that do n
   expect(there).toBeLessThan(50);
   expect(html).toContain(`${50 - there} of these have no picture.`);
   expect(html.split("No picture: the report is full.")).toHaveLength(50 - there + 1);
-  // What is no JPEG, and what is too large, is none.
+  // A file that is not a JPEG, or is too large, counts as no picture.
   for (const bad of [new Uint8Array(10), new Uint8Array(61_441).fill(0xff, 0, 1).fill(0xd8, 1, 2)])
     expect(await of(bad)).not.toContain("<img ");
 });

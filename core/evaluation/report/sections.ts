@@ -85,7 +85,7 @@ ${table(
 
 const counted = ["matched", "wrong", "missing", "invented", "abstained", "absent_both"] as const;
 
-/** Of a row: its field, a bar of its accuracy, and what the bar is made of. */
+/** A row's field, the bar of its accuracy, and the counts that the bar shows. */
 export function fields({ fields: all }: Pick<Wire.Evaluation, "fields">): Html {
   const scored = all.filter((field) => field.scored > 0);
   const silent = all.length - scored.length;

@@ -80,7 +80,7 @@ describe("what is never booked", () => {
     expect(ansi(bytes).trimEnd().split("\n")).toHaveLength(format === "datev" ? 2 : 1);
   });
 
-  test("what the checks found is heard, whatever the amounts say", async () => {
+  test("a failed check keeps an item out, even if its amounts add up", async () => {
     const variant = (name: string) =>
       Papers.invoice(0, {}, { checks: [{ ...checks?.[0], ok: true, variant: name } as never] });
     for (const [name, reason] of [

@@ -137,7 +137,7 @@ describe("a receipt of 500 rows", () => {
     expect(await replayed(performed)).toBe("same");
   });
 
-  test("is not whole where the server begins anew each time: two calls, and what was read", async () => {
+  test("is incomplete if the server starts over each time: two calls, and the rows that were read", async () => {
     const whole = answers(500, () => 0);
     const performed = await read();
     expect(performed.error).toMatchObject({ code: "answer_too_long", retry: false });

@@ -33,7 +33,7 @@ export function begin(read: Salvaged | null | undefined): Begun | undefined {
   const list = longest(read.value, []);
   if (list === undefined || list.rows.length < leastRows) return undefined;
   const isOther = read.brokenList !== undefined && read.brokenList !== list.path.join(".");
-  // Of another list that breaks off, the next answer says everything.
+  // The next answer has all rows of any other list that breaks off.
   const value = isOther ? without(read.value, read.brokenList?.split(".") ?? []) : read.value;
   return { value, list: list.path, rows: list.rows };
 }
