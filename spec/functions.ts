@@ -99,7 +99,7 @@ export const functions = {
     pdf: true,
     sends: ["single", "urgent"],
     asksModel: true,
-    maxBundleKb: 1330,
+    maxBundleKb: 1334,
   },
   // Announces uploads: one signature and at most two SQL round trips.
   uploads: {
@@ -125,7 +125,7 @@ export const functions = {
     // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 806,
+    maxBundleKb: 810,
   },
   // Reads runs and their items; deletes the objects of up to 1,000 items in one call.
   runs: {
@@ -171,7 +171,7 @@ export const functions = {
     timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent", "later"],
-    maxBundleKb: 852,
+    maxBundleKb: 856,
   },
   // One picture of a run: decodes it like `extract`.
   item: {
@@ -182,7 +182,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["plan", "item", "urgent"],
-    maxBundleKb: 1280,
+    maxBundleKb: 1284,
   },
   // Ends the work of messages that were received too often. It acts only after a successful read, and the planner sends
   // the next items.
