@@ -131,6 +131,17 @@ describe("a run", () => {
     const corrected = { ...JSON.parse(text), fields: { total: "99.00" } };
     const next = await admin("/v1/ground_truths", { json: { name: "drafted", content: [corrected] } });
     expect(next.body).toMatchObject({ previous: { gt_id: bodyOf(draft).gt_id }, from_run_id: null });
+
+    const { objects } = await Bucket.list(batches.bucket, silent, { prefix: "batches/" });
+    const results = objects.filter(({ rel }) => rel.includes("to-draft") && rel.endsWith(".jsonl"));
+    expect(results).toHaveLength(1);
+    for (const { rel } of results) await Bucket.remove(batches.bucket, silent, rel);
+    const gone = await admin("/v1/ground_truths/from_run", { json: { name: "gone", run_id: "to-draft" } });
+    expect([gone.status, errorOf(gone)]).toMatchObject([
+      409,
+      { code: "conflict", message: "this run has no results", details: { reason: "results_missing" } },
+    ]);
+    expect((await admin("/v1/ground_truths?name=gone")).body).toMatchObject({ items: [] });
   });
 
   test("keeps by which labels it is measured, and the step that ends it reads them", async () => {
