@@ -5,8 +5,8 @@ import * as Budget from "#core/image/budget";
 import * as Metrics from "#core/metrics/metrics";
 import type { AttemptRecord } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
-import * as Continued from "./long-list/continued.ts";
-import { goOn, type Next, type Outcome } from "./long-list/continuing.ts";
+import type { Next, Outcome } from "./long-list/continuing.ts";
+import { leastRows } from "./long-list/least-rows.ts";
 import * as Pages from "./pages.ts";
 import { type Quality, qualityOfAll } from "./quality.ts";
 import type { Artifact, CallRecord, PageSize, Sent } from "./schema.ts";
@@ -163,6 +163,8 @@ export class Asking {
         return Pages.inParts(pages, 2);
       }
       if (!this.#isContinued(pages)) throw error;
+      // Few answers are cut: no cold start pays for it.
+      const { goOn } = await import("./long-list/continuing.ts");
       const { deadline, handsOver = false } = this.#work;
       const call = (next: Next) => this.#call(pages, room, next);
       this.answered.push({ pages, answer: await goOn(error, { room, call, deadline, handsOver }) });
@@ -206,7 +208,7 @@ export class Asking {
 
   #asked(pages: number[], room: Vision.Room, next: Next | undefined): Promise<Vision.Answer> {
     const { task, requestId, signal, deadline, endOnSuspect, log } = this.#work;
-    const continuedFrom = next === undefined ? Continued.leastRows : 1;
+    const continuedFrom = next === undefined ? leastRows : 1;
     return Vision.ask(
       this.#model,
       {

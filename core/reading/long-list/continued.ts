@@ -1,5 +1,6 @@
 import type { extractJson, JsonObject } from "#core/vision/answer/json";
 import { type Salvaged, salvage } from "#core/vision/answer/salvage";
+import { leastRows } from "./least-rows.ts";
 
 /*
  * An answer that used up its tokens in a long list goes on in further calls (docs/documents.md, "Long lists"). Each is
@@ -7,8 +8,6 @@ import { type Salvaged, salvage } from "#core/vision/answer/salvage";
  * there are: the rows that it was not told must come again, at its beginning, and show where its rows belong.
  */
 
-/** Whole rows from which on an answer is long because of its list. */
-export const leastRows = 10;
 /** Calls that go on, for one answer. */
 export const mostCalls = 16;
 /** A row is told apart from this many before it. */
