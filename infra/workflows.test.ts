@@ -138,7 +138,7 @@ describe("the workflows", () => {
     },
   );
 
-  test("packages and actions are looked after each week: known weaknesses, signatures, newer versions", () => {
+  test("packages and actions are checked each week: known vulnerabilities, signatures, newer versions", () => {
     const audit = read("audit.yml");
     expect(rightsIn(audit)).toEqual(["contents: read"]);
     expect(audit).toMatch(/schedule:\n\s+- cron: "/);

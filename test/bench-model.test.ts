@@ -20,7 +20,7 @@ beforeAll(async () => {
   for (let i = 0; i < papers; i += 1) cli.file(`in/${i}.png`, await picture(i + 1, "png"));
   const lines = Array.from({ length: papers }, (_, i) => JSON.stringify(label(i)));
   cli.file("labels.jsonl", lines.join("\n"));
-  // Homes go below it, so that a test sees what is left of them.
+  // The parent folder of all homes, so that a test can see leftovers.
   fs.mkdirSync(join(cli.dir, "tmp"));
   vi.stubEnv("TMPDIR", join(cli.dir, "tmp"));
 });

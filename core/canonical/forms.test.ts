@@ -36,7 +36,7 @@ describe("a printed quantity", () => {
     },
   );
 
-  test("1.000 is one piece, and says that it might not be, unless the document's points are decimal", () => {
+  test("1.000 is one piece, and is marked ambiguous unless the document's points are decimal", () => {
     expect(Count.parse("1.000")).toMatchObject({ value: "1", ambiguous: true });
     const decimalPoint = { decimal: ".", thousands: null } as const;
     expect(Count.parse("1.000", { convention: decimalPoint })).toMatchObject({

@@ -277,7 +277,7 @@ export const Run = z
         gt_id: z.string().nullable(),
         gt_name: z.string().nullable(),
         documents: z.int().nullable().meta({ description: "Documents that were measured." }),
-        accuracy: z.number().nullable().meta({ description: "Canonical, over all labelled values." }),
+        accuracy: z.number().nullable().meta({ description: "Canonical, over all labeled values." }),
         f1: z.number().nullable(),
         poll_url: z.string(),
       })

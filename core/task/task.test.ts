@@ -81,7 +81,7 @@ describe.each(tasks)("$id", (task) => {
       expect(groups).toSatisfy((all: Set<string>) => all.has(`${heading}`) || all.has(`${heading}[]`));
   });
 
-  test("shows its example in the prompt, and the example's answer is valid, normalises and adds up", () => {
+  test("shows its example in the prompt, and the example's answer is valid, normalizes and adds up", () => {
     expect(task.examples.length).toBeGreaterThan(0);
     for (const { lines, answer } of task.examples) {
       expect(task.prompt).toContain(`\n${lines.join("\n")}\nhas this answer:\n${JSON.stringify(answer)}\n`);

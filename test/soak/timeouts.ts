@@ -63,7 +63,7 @@ export async function slowPicture(): Promise<Buffer> {
   return bytes;
 }
 
-/** The minimum time of a processor for it, on this machine under its present load. */
+/** The minimum processor time that it takes on this machine under its present load. */
 async function decodeMs(picture: Buffer): Promise<number> {
   const startedAt = performance.now();
   await sharp(picture).resize(2_000, 2_000).flatten().jpeg().toBuffer();

@@ -107,7 +107,7 @@ test("printed values alone are the table as it was, canonical ones leave out wha
   ]);
 });
 
-test("a field that is called like one of the other columns keeps both apart", () => {
+test("a field with the name of another column gets a column of its own", () => {
   const names = namesOf(
     Table.ofItems([
       ...(["status", "checks_failed", "total_value"] as const).map((path) => ({

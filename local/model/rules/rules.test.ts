@@ -49,7 +49,7 @@ describe("rows", () => {
     expect(rows.map((row) => row.text)).toEqual(["first 1.00", "second 2.00"]);
   });
 
-  it("lose stray Chinese characters and what the recogniser was not sure of", () => {
+  it("lose stray Chinese characters and characters of low confidence", () => {
     expect(Rows.clean("合计：TOTAL（RM）")).toBe(":TOTAL(RM)");
     expect(Rows.group([TillPaper.fromText("noise", 0.3)])).toEqual([]);
   });
