@@ -134,6 +134,6 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
       Place.extractKey(run.key_id ?? "", sample.request_id, new Date(run.created_at)),
       off.map(({ path }) => path).join(" "),
     ]);
-  const head = ["not_right", "labeled", "file", "custom_id", "request_id", "artifact_rel", "fields"];
+  const head = ["not_right", "labelled", "file", "custom_id", "request_id", "artifact_rel", "fields"];
   return stringify([head, ...rows], { escape_formulas: true });
 }

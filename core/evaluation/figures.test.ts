@@ -167,7 +167,7 @@ describe("the figures of an evaluation", () => {
   });
 });
 
-test("what is labeled and the task does not have is named", () => {
+test("what is labelled and the task does not have is named", () => {
   const labels = { totals: { total: "1", vat: "2" }, items: [{ name: "Tea", shelf: "3" }], shop: null };
   expect(Sheet.unknownLabels(Layout.of(fields), labelsOf(labels))).toEqual(["items[].shelf", "totals.vat"]);
 });

@@ -20,7 +20,7 @@ export interface Both {
 
 interface ListCounts {
   /** False if the list is not labeled; nothing in it is counted then. */
-  labeled: boolean;
+  labelled: boolean;
   expected: number;
   predicted: number;
   paired: number;
@@ -59,7 +59,7 @@ export function of(comparison: Comparison): Vector {
   const counts = new Map(
     lists.map(({ path, expected, predicted, pairs }): [string, ListCounts] => [
       path,
-      { labeled: true, expected, predicted, paired: pairs.length, cells: 0, exact: 0, canonical: 0 },
+      { labelled: true, expected, predicted, paired: pairs.length, cells: 0, exact: 0, canonical: 0 },
     ]),
   );
   for (const { field, exact, canonical, rows } of verdicts) {
@@ -75,7 +75,7 @@ export function of(comparison: Comparison): Vector {
     list.canonical += Number(isRight(canonical));
   }
   const unlabelled = {
-    labeled: false,
+    labelled: false,
     expected: 0,
     predicted: 0,
     paired: 0,
@@ -108,7 +108,7 @@ function publishedOf(comparison: Comparison): Published {
         const expected = Sheet.at(path.split("."), truth);
         const predicted = Sheet.at(path.split("."), prediction);
         return {
-          labeled: expected !== undefined,
+          labelled: expected !== undefined,
           ...{ expected: Sheet.textOf(expected), predicted: Sheet.textOf(predicted) },
         };
       }),
@@ -133,9 +133,9 @@ export function write(layout: Layout, vector: Vector, into: Bytes): void {
     into.number(canonical.wrong + canonical.matched);
     for (const outcome of rest) into.number(canonical[outcome]);
   });
-  for (const { labeled, expected, predicted, paired, cells, exact, canonical } of vector.lists) {
-    into.number(Number(labeled));
-    for (const count of labeled ? [expected, predicted, paired, cells, exact, canonical] : [])
+  for (const { labelled, expected, predicted, paired, cells, exact, canonical } of vector.lists) {
+    into.number(Number(labelled));
+    for (const count of labelled ? [expected, predicted, paired, cells, exact, canonical] : [])
       into.number(count);
   }
   const { donutAccuracy, donut, sroie, extractBench } = vector.published;
@@ -167,10 +167,10 @@ export function read(layout: Layout, from: Reader): Vector {
     return { exact: countersOf(Math.floor(code / 9)), canonical: countersOf(code % 9) };
   });
   const lists = layout.lists.map((): ListCounts => {
-    const labeled = from.number() === 1;
-    const next = () => (labeled ? from.number() : 0);
+    const labelled = from.number() === 1;
+    const next = () => (labelled ? from.number() : 0);
     return {
-      ...{ labeled, expected: next(), predicted: next(), paired: next() },
+      ...{ labelled, expected: next(), predicted: next(), paired: next() },
       ...{ cells: next(), exact: next(), canonical: next() },
     };
   });

@@ -88,7 +88,7 @@ describe("items and records", () => {
     const labels = records(
       ...run.map(({ index, name }) => (index % 3 === 0 ? `${index}/r.jpg` : name)).reverse(),
     );
-    const seen = { items: 0, records: 0, labeled: 0 };
+    const seen = { items: 0, records: 0, labelled: 0 };
     for await (const each of Match.match(run, labels)) {
       if (each.kind === "record") {
         seen.records += 1;
@@ -98,9 +98,9 @@ describe("items and records", () => {
       seen.items += 1;
       const total = each.documents[0]?.record.labels.get("total");
       if (total?.kind === "value" && total.accepted[0] === `${count - 1 - each.item.index}.00`)
-        seen.labeled += 1;
+        seen.labelled += 1;
     }
-    expect(seen).toEqual({ items: count, records: 0, labeled: count });
+    expect(seen).toEqual({ items: count, records: 0, labelled: count });
   });
 
   test("leave no file behind, however the iteration ends", async () => {

@@ -106,7 +106,7 @@ describe("an answer is held to the labels of its document", () => {
     expect(shown(countsOf(held(paper, columns)))).toEqual({ matched: 3 });
   });
 
-  test("failed and canceled items miss every labeled value", () => {
+  test("failed and canceled items miss every labelled value", () => {
     for (const status of ["failed", "canceled"] as const) {
       const comparison = held(paper, paper, { status });
       expect(shown(countsOf(comparison))).toEqual({ missing: values + nothings + cells });
@@ -323,8 +323,8 @@ describe("of any paper and answer", () => {
         expect(held(backward, truth).verdicts).toEqual(compared.verdicts);
         // No answer changes a counter of the labeled side.
         const counters = countsOf(compared);
-        const labeled = compared.verdicts.filter(({ rows }) => rows?.expected !== null);
-        expect(labeled).toHaveLength(6 + truth.items.length * 4);
+        const labelled = compared.verdicts.filter(({ rows }) => rows?.expected !== null);
+        expect(labelled).toHaveLength(6 + truth.items.length * 4);
         expect(Outcome.right(counters)).toBeLessThanOrEqual(Outcome.scored(counters));
 
         const shuffled = truth.items.toSorted(() => ((draws.next().value ?? 0) % 2 === 0 ? -1 : 1));

@@ -73,8 +73,8 @@ export function compare(
   options: Options,
 ): Comparison {
   const layout = Layout.of(fields);
-  const labeled = Sheet.ofLabels(layout, labels);
-  const truth = Expected.of(layout, labeled, options.circumstances ?? {});
+  const labelled = Sheet.ofLabels(layout, labels);
+  const truth = Expected.of(layout, labelled, options.circumstances ?? {});
   const answered = prediction.status === "succeeded" && prediction.result !== null;
   const answer = Sheet.ofResult(layout, answered ? prediction.result : null);
   const side = Equal.sideOf(layout, answer, options.circumstances ?? {});
@@ -97,7 +97,7 @@ export function compare(
     lists.push(compareRows({ layout, list: i, rows, answer: answer.lists[i] ?? [], side, judge }, verdicts));
   });
   const currency = truth.currency ?? side.currency;
-  return { layout, answered, currency, labels: labeled, answer, verdicts, lists };
+  return { layout, answered, currency, labels: labelled, answer, verdicts, lists };
 }
 
 interface Judged {
@@ -162,11 +162,11 @@ function compareRows(work: ListWork, verdicts: Verdict[]): Rows {
       });
     });
   });
-  const labeled = labelledColumns(rows, cells.length);
+  const labelled = labelledColumns(rows, cells.length);
   answer.forEach((row, r) => {
     if (partnered.has(r)) return;
     row.forEach((predicted, c) => {
-      if (predicted === null || !labeled[c]) return;
+      if (predicted === null || !labelled[c]) return;
       verdicts.push({
         field: cells[c]?.path ?? "",
         path: Expected.concrete(layout, list, r, c),

@@ -11,7 +11,7 @@ describe("SROIE's figures", () => {
     expect(paths("items_light_v1")).toBeNull();
   });
 
-  test("count exact texts, and only what is labeled", () => {
+  test("count exact texts, and only what is labelled", () => {
     const values: Record<string, [boolean, string | null, string | null]> = {
       company: [true, "TEO HENG", "TEO HENG"],
       date: [true, "01/02/2018", "01-02-2018"],
@@ -19,8 +19,8 @@ describe("SROIE's figures", () => {
       total: [false, null, "9.00"],
     };
     const counts = Sroie.counts(Object.keys(values), (path) => {
-      const [labeled = false, expected = null, predicted = null] = values[path] ?? [];
-      return { labeled, expected, predicted };
+      const [labelled = false, expected = null, predicted = null] = values[path] ?? [];
+      return { labelled, expected, predicted };
     });
     expect(counts).toEqual({ matched: 1, predicted: 2, expected: 3 });
     expect(Sroie.rates(counts)).toEqual({ precision: 1 / 2, recall: 1 / 3, f1: 2 / 5 });

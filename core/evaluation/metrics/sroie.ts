@@ -33,12 +33,12 @@ export interface Counts {
  */
 export function counts(
   paths: readonly string[],
-  at: (path: string) => { labeled: boolean; expected: string | null; predicted: string | null },
+  at: (path: string) => { labelled: boolean; expected: string | null; predicted: string | null },
 ): Counts {
   const found: Counts = { matched: 0, predicted: 0, expected: 0 };
   for (const path of paths) {
-    const { labeled, expected, predicted } = at(path);
-    if (!labeled) continue;
+    const { labelled, expected, predicted } = at(path);
+    if (!labelled) continue;
     if (expected !== null) found.expected += 1;
     if (predicted !== null) found.predicted += 1;
     if (expected !== null && expected === predicted) found.matched += 1;
