@@ -250,3 +250,44 @@ describe("a PDF that carries an e-invoice", () => {
     expect(other.body).not.toHaveProperty("embedded");
   });
 });
+
+describe("the text layer of a PDF", () => {
+  const { more, resources, show } = Pdf.foreignFont(Pdf.firstAfter(2));
+  const read = async (content: string, request_id: string) => {
+    const pages = [{ content: Pdf.lines(["Invoice 4711"]) }, { content, resources }];
+    const bytes = Buffer.from(Pdf.pages(pages, { more }));
+    total = "7.00";
+    try {
+      return await at.extract({ image_base64: bytes.toString("base64"), request_id, pages: [2, 1] });
+    } finally {
+      total = undefined;
+    }
+  };
+
+  test("is in the artifact and nowhere else, and a page whose fonts are missing is named", async () => {
+    const answer = await read(`${Pdf.lines(["Total 12.50"])} ${show("50 60")}`, "layered");
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.body).toMatchObject({
+      result: { total: "7.00" },
+      warnings: [{ code: "fonts_missing", pages: [2] }],
+    });
+    expect(answer.text).not.toContain("4711");
+    const { artifact } = await at.artifactOf("layered");
+    const box = /^0(\.\d+)? 0(\.\d+)? 0\.\d+ 0\.\d+ /;
+    const { pages, cut } = (artifact as unknown as Artifact).text_layer ?? { pages: [] };
+    expect(pages.map(({ page, words }) => [page, words.map((word) => word.replace(box, ""))])).toEqual([
+      [1, ["Invoice", "4711"]],
+      [2, ["Total", "12.50", "合计金额"]],
+    ]);
+    expect(cut).toBe(false);
+  });
+
+  test("of a page that is blank for lack of fonts says so beside the pages that are left out", async () => {
+    expect((await read(show("50 100"), "one-blank")).body).toMatchObject({
+      warnings: [
+        { code: "fonts_missing", pages: [2] },
+        { code: "blank_pages", pages: [2] },
+      ],
+    });
+  });
+});

@@ -3,7 +3,7 @@ import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Encoded, Header } from "#core/image/encode";
 import type { Look } from "#core/look/look";
-import type { Attached, Done, Job, Order, Ready, Result as Results } from "./program.ts";
+import type { Attached, Done, Job, Order, Ready, Result as Results, Texts } from "./program.ts";
 
 /*
  * Native decoders run in a separate process, one per instance, which is reused: an abort does not stop native work,
@@ -32,7 +32,9 @@ type Result<J extends Job> = J extends { op: "header" }
     ? Look
     : J extends { op: "embedded" }
       ? Attached
-      : Encoded;
+      : J extends { op: "text" }
+        ? Texts
+        : Encoded;
 interface Work {
   bytes: Uint8Array;
   /** sha256 of the bytes, which are sent once for all orders about one picture. */

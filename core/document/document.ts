@@ -11,6 +11,7 @@ import { names, sniff } from "#core/image/type";
 import type { Look } from "#core/look/look";
 import { sizes } from "#spec/limits";
 import { type MimeType, mimeTypes } from "#spec/pictures";
+import type { Text } from "./format/format.ts";
 
 /*
  * One noun for what came in:
@@ -25,6 +26,7 @@ import { type MimeType, mimeTypes } from "#spec/pictures";
  */
 
 export type { MimeType } from "#spec/pictures";
+export type { Text } from "./format/format.ts";
 
 /** The bytes that came, and the process that reads them. */
 interface File {
@@ -277,6 +279,16 @@ export async function embedded(
   const { bytes, mimeType, sha256, decoder, password } = document;
   const job = { op: "embedded", mimeType, index: 0, password } as const;
   return (await decoder.run(job, { bytes, sha256, signal: how.signal })).invoice;
+}
+
+/**
+ * The text layer of a page, compared with its pixels if it was the last that was prepared; undefined for pictures.
+ * @throws AppError as `open` does.
+ */
+export async function text(page: Page, how: Pick<OpenOptions, "signal"> = {}): Promise<Text | undefined> {
+  const { bytes, sha256, decoder, mimeType, index, password } = page;
+  const job = { op: "text", mimeType, index, password } as const;
+  return (await decoder.run(job, { bytes, sha256, signal: how.signal })).text;
 }
 
 function invalid(reason: string, message: string): AppError {

@@ -3,7 +3,7 @@ import type { Encoded, Encoding, Header } from "#core/image/encode";
 import type { Picture } from "#core/image/native";
 import type { Look } from "#core/look/look";
 import type { MimeType } from "#spec/pictures";
-import type { Opened } from "./format/format.ts";
+import type { Opened, Text } from "./format/format.ts";
 import { formats } from "./formats.ts";
 
 /*
@@ -31,6 +31,8 @@ export type Job =
   | ({ op: "look"; image: Shape } & Target)
   /** The e-invoice among the files inside of the document. */
   | ({ op: "embedded" } & Target)
+  /** The text layer of the page, compared with its pixels if it was the last to be drawn. */
+  | ({ op: "text" } & Target)
   | ({ op: "encode"; image: Shape; options: Encoding } & Target);
 
 /** An order. The bytes come through stdin, where they are neither copied into a message nor decoded as text. */
@@ -51,11 +53,16 @@ export type Done = { id: number } & (
     }
 );
 
-export type Result = Header | Look | Encoded | Attached;
+export type Result = Header | Look | Encoded | Attached | Texts;
 
 /** Undefined where the document carries no e-invoice. */
 export interface Attached {
   invoice: Found | undefined;
+}
+
+/** Undefined where the kind of document has no text layer. */
+export interface Texts {
+  text: Text | undefined;
 }
 
 /**
@@ -112,6 +119,7 @@ async function done(job: Job, held: Held): Promise<Result> {
   const load = formats[mimeType];
   if (load === undefined) {
     if (job.op === "embedded") return { invoice: undefined };
+    if (job.op === "text") return { text: undefined };
     const Encode = await import("#core/image/encode");
     if (job.op === "header") return await Encode.header(held.bytes, mimeType, index);
     const picture = { ...job.image, mimeType, index, bytes: held.bytes };
@@ -122,6 +130,7 @@ async function done(job: Job, held: Held): Promise<Result> {
   held.opened ??= load().then((format) => format.open(held.bytes, { password: job.password }));
   const opened = await held.opened;
   if (job.op === "embedded") return await attached(opened);
+  if (job.op === "text") return { text: opened.text?.(index) };
   if (job.op === "header") return await Render.header(opened, index);
   if (job.op === "look") return await Render.look(opened, index);
   return await Render.encode(opened, index, job.options);

@@ -124,12 +124,15 @@ describe("what the model was asked for is counted once", () => {
     const id = newId();
     const row = await claim(id);
     s3.hook.answer = () => ({ status: 503 });
-    await expect(conclude(stores(), log, row, artifactOf(row, 1_000))).rejects.toMatchObject({
+    // More than a row takes: the answer waits without its evidence.
+    const text_layer = { pages: [{ page: 1, words: ["x".repeat(300 * 1024)] }], cut: false };
+    const large = { ...artifactOf(row, 1_000), text_layer };
+    await expect(conclude(stores(), log, row, large)).rejects.toMatchObject({
       code: "storage_unavailable",
     });
     expect(await used()).toMatchObject({ calls: 0, ms: 0 });
     s3.hook.answer = () => undefined;
-    await storedBefore(stores(), log, await claim(id));
+    expect(await storedBefore(stores(), log, await claim(id))).not.toHaveProperty("text_layer");
     expect(await used()).toMatchObject({ calls: 2, ms: 1_000 });
   }, 20_000);
 

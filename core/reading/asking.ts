@@ -10,6 +10,7 @@ import { leastRows } from "./long-list/least-rows.ts";
 import * as Pages from "./pages.ts";
 import { type Quality, qualityOfAll } from "./quality.ts";
 import type { Artifact, CallRecord, PageSize, Sent } from "./schema.ts";
+import type { TextLayers } from "./text-layer.ts";
 import type { Settings, Work } from "./work.ts";
 
 export type Examine = typeof import("./examine.ts");
@@ -35,6 +36,8 @@ export class Asking {
   readonly answered: Answered[] = [];
   readonly blank: number[] = [];
   readonly pageSizes: PageSize[] = [];
+  /** Of a document whose pages are drawn. */
+  textLayers: TextLayers | undefined;
   imageMs = 0;
   inferenceMs = 0;
   readonly #model: Config.Model;
@@ -64,6 +67,9 @@ export class Asking {
    *   read), `invalid_request` (`prompt_too_long`).
    */
   async run(): Promise<void> {
+    // Loaded for such documents alone, and before a page is drawn: its text is read right behind it.
+    if (this.#work.document.kind === "pdf")
+      this.textLayers = new (await import("./text-layer.ts")).TextLayers(this.#work);
     const wish = this.#wish();
     const parts = await Pages.parted(this.#work.pages, wish);
     let ready: Ready | undefined;
@@ -83,9 +89,14 @@ export class Asking {
       if (again !== undefined) parts.unshift(...again);
     }
     if (this.answered.length > 0) return;
-    throw new AppError("invalid_image", "there is no print on the page: it is blank", {
-      details: { reason: "blank_page" },
-    });
+    const isWithoutFonts = ((await this.textLayers?.withoutFonts()) ?? []).length > 0;
+    throw new AppError(
+      "invalid_image",
+      isWithoutFonts
+        ? "nothing is drawn on the page, as its fonts are not in the PDF: save it with its fonts embedded"
+        : "there is no print on the page: it is blank",
+      { details: { reason: "blank_page" } },
+    );
   }
 
   /** Each fault that any of the pages has. Null if no page was looked at. */
@@ -131,6 +142,7 @@ export class Asking {
       onPrepared: ({ page, sent, blank, quality, ms }) => {
         this.imageMs += ms;
         this.#noteSize(page);
+        this.textLayers?.read(page);
         if (blank) this.blank.push(page.number);
         else this.#sent.set(page.number, sent);
         if (!blank && quality !== undefined) this.#quality.set(page.number, quality);

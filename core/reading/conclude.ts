@@ -50,13 +50,19 @@ export async function conclude<Ended>(
     stored = await put(bucket, log, claimed, { artifact, encoded });
   } catch (thrown) {
     const failure = from(thrown);
-    const fits = Buffer.byteLength(encoded) <= sizes.pendingArtifactBytes;
-    await claimed.keep(artifact, fits ? encoded : undefined, failure);
+    await claimed.keep(artifact, smallEnough(artifact, encoded), failure);
     throw failure;
   }
   if (stored === "foreign") return claimed.displace(artifact);
   const isOther = stored !== artifact && Record.encode(stored) !== encoded;
   return claimed.commit(stored, isOther ? artifact : undefined);
+}
+
+/** What may wait in the row: the artifact, without evidence that the answer can do without; undefined where that is too large. */
+function smallEnough(artifact: Artifact, encoded: string): string | undefined {
+  const { text_layer: layer, ...rest } = artifact;
+  const all = layer === undefined ? [encoded] : [encoded, Record.encode(rest)];
+  return all.find((text) => Buffer.byteLength(text) <= sizes.pendingArtifactBytes);
 }
 
 /** @returns the artifact at the row's key afterwards. @throws AppError `storage_unavailable`. */

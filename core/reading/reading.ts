@@ -35,7 +35,14 @@ export interface Performed {
   timingsMs: { image: number; inference: number; validate: number };
   record: Pick<
     Artifact,
-    "sent" | "sent_pages" | "calls" | "request" | "raw_model_text" | "finish_reason" | "attempts"
+    | "sent"
+    | "sent_pages"
+    | "calls"
+    | "text_layer"
+    | "request"
+    | "raw_model_text"
+    | "finish_reason"
+    | "attempts"
   >;
 }
 
@@ -85,7 +92,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   const asking = new Asking(model, work, settings);
   try {
     // Read after a failure of the model, too: it does not need one.
-    await asking.run().finally(() => Embedded.note(performed.answer, work));
+    await asking.run().finally(() => noteBeside(performed, work, asking));
     const validateAt = Date.now();
     const known = { ...work, embedded: performed.answer.embedded };
     record(performed, asking, settings, examine(await asking.examining, known, asking));
@@ -105,6 +112,16 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   performed.timingsMs.inference = asking.inferenceMs;
   Metrics.item(performed.error);
   return performed;
+}
+
+/** Adds what the file itself says: its e-invoice, its text layers, and which pages lack fonts. */
+async function noteBeside({ answer, record }: Performed, work: Work, asking: Asking): Promise<void> {
+  await Embedded.note(answer, work);
+  const { textLayers } = asking;
+  const layer = await textLayers?.record();
+  if (layer !== undefined) record.text_layer = layer;
+  const pages = await textLayers?.withoutFonts();
+  if (pages?.length) answer.warnings = [...answer.warnings, { code: "fonts_missing", pages }];
 }
 
 /** A schema of the caller's that the model server cannot hold an answer to: the request is wrong, and stays so. */

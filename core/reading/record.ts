@@ -32,6 +32,7 @@ export function answerOf(artifact: Artifact): Extract {
     sent,
     sent_pages,
     calls,
+    text_layer,
     request,
     raw_model_text,
     finish_reason,

@@ -180,6 +180,14 @@ export interface Sent {
   turned?: number;
 }
 
+/** What a document's text layers say: evidence beside the answer, never a part of it. */
+export interface TextLayer {
+  /** `words`: `x y width height text`, the box in parts of the page as it is seen, from its top left corner. */
+  pages: { page: number; words: string[] }[];
+  /** True where not all words found room. */
+  cut: boolean;
+}
+
 /** One call about some pages of a document. */
 export interface CallRecord {
   /** From 1 on. */
@@ -227,6 +235,8 @@ export interface Artifact extends Extract {
   sent_pages?: (Sent & { page: number; tile?: number; call: number })[];
   /** Of several pages, and of an answer that goes on: each call's text. `raw_model_text` has all of them, one after the other. */
   calls?: CallRecord[];
+  /** Of pages that are drawn and have words. */
+  text_layer?: TextLayer;
   /** Null when the model was not asked. */
   request: {
     temperature: number;

@@ -53,9 +53,27 @@ const PdfRepaired = z.object({ code: z.literal("pdf_repaired") }).meta({
   description: "The PDF is broken and was repaired as far as it went: something of it may be missing.",
 });
 
+const FontsMissing = z
+  .object({
+    code: z.literal("fonts_missing"),
+    pages: numbers.meta({ description: "Their numbers, from 1." }),
+  })
+  .meta({
+    id: "FontsMissing",
+    description:
+      "Pages with words where nothing is drawn, because their fonts are not in the PDF: they were not read. Save it with its fonts embedded.",
+  });
+
 /** The closed list. Members are numbers and field paths, never values. */
 export const Warning = z
-  .discriminatedUnion("code", [PagesNotRead, BlankPages, PagesDisagree, EmbeddedNotRead, PdfRepaired])
+  .discriminatedUnion("code", [
+    PagesNotRead,
+    BlankPages,
+    PagesDisagree,
+    EmbeddedNotRead,
+    PdfRepaired,
+    FontsMissing,
+  ])
   .meta({ id: "Warning" });
 export type Warning = z.output<typeof Warning>;
 
@@ -85,6 +103,8 @@ export function told(warning: Warning): string {
       return `page ${warning.read === 1 ? "1" : `1 to ${warning.read}`} of ${warning.of} was read, the others were not`;
     case "blank_pages":
       return `blank, and left out: page ${warning.pages.join(", ")}`;
+    case "fonts_missing":
+      return `words are not read, as their fonts are not in the file: page ${warning.pages.join(", ")}`;
     case "embedded_not_read":
       return `its e-invoice cannot be read: ${warning.reason}`;
     case "pages_disagree":

@@ -78,3 +78,18 @@ export const scanned = (picture: number, more: Partial<Page> & { matrix?: string
   ...(more.box === undefined ? {} : { box: more.box }),
   ...(more.extra === undefined ? {} : { extra: more.extra }),
 });
+
+/**
+ * A font that is not in the file, whose letters no machine without it can draw.
+ * @param first - the number of the first of its objects (`more`).
+ */
+export function foreignFont(first: number) {
+  const more: Part[] = [
+    `<< /Type /Font /Subtype /Type0 /BaseFont /SimSun /Encoding /UniGB-UCS2-H /DescendantFonts [${first + 1} 0 R] >>`,
+    `<< /Type /Font /Subtype /CIDFontType2 /BaseFont /SimSun /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /FontDescriptor ${first + 2} 0 R /DW 1000 >>`,
+    "<< /Type /FontDescriptor /FontName /SimSun /Flags 4 /FontBBox [0 -200 1000 900] /ItalicAngle 0 /Ascent 900 /Descent -200 /CapHeight 700 /StemV 80 >>",
+  ];
+  /** Operators that show 合计金额 at a point. */
+  const show = (at: string) => `BT /F2 30 Tf ${at} Td <54088BA191D1989D> Tj ET`;
+  return { more, resources: `/Font << /F1 3 0 R /F2 ${first} 0 R >>`, show };
+}

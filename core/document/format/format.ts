@@ -44,6 +44,12 @@ export interface Opened {
    * @throws AppError `invalid_image`.
    */
   attachments?(): readonly { bytes: Uint8Array }[];
+  /**
+   * The text layer of a page, compared with its pixels if it is the page that was drawn last; a kind that has none leaves it
+   * out. It is evidence, never the answer.
+   * @throws AppError `invalid_image`.
+   */
+  text?(index: number): Text;
   /** Frees what was opened. No other call follows. */
   close(): void;
 }
@@ -57,6 +63,22 @@ export interface Size {
 export interface Shape extends Size {
   /** "points": 1/72 inch, for a page that is drawn at any resolution. Fractions are fine. "pixels": whole numbers. */
   unit: "pixels" | "points";
+}
+
+/** The words of a page's text layer, in the file's order. */
+export interface Text {
+  words: Word[];
+  /** Words in fonts that the file does not hold, where nothing is drawn. */
+  undrawn: number;
+}
+
+/** A word with its box in parts of the seen page, from its top left corner: 0 to 1. */
+export interface Word {
+  text: string;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
 }
 
 export type Raster = Pixels | File;

@@ -15,7 +15,7 @@ const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 /** What is read of the first page, and whether the file had to be repaired. */
 async function read(bytes: Uint8Array, password?: string) {
   const opened = await open(bytes, { password });
-  const { words } = opened.notes(0);
+  const { words } = opened.text(0);
   const shape = await opened.shape(0);
   opened.close();
   return { text: words.map(({ text }) => text).join(" "), repaired: opened.repaired, width: shape.width };

@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
-import { firstAfter, lines, pages, scanned } from "#test/support/pdf";
+import { firstAfter, foreignFont, lines, pages, scanned } from "#test/support/pdf";
 import type { Pixels } from "../format/format.ts";
 import { open } from "./pdf.ts";
 
@@ -12,7 +12,7 @@ async function drawn(bytes: Uint8Array, index = 0, scale = 2) {
   const { width, height } = await document.shape(index);
   const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
   const raster = await document.raster(index, size);
-  const notes = document.notes(index);
+  const notes = document.text(index);
   document.close();
   return { document, shape: { width, height }, size, raster, notes };
 }
@@ -45,7 +45,7 @@ describe("the shape of a page", () => {
     const box = ink(pixels(raster));
     expect(box.left).toBeCloseTo(0.05, 2);
     expect(box.top).toBeCloseTo(0.1, 2);
-    expect(notes).toMatchObject({ blank: false, words: [], undrawn: 0 });
+    expect(notes).toMatchObject({ words: [], undrawn: 0 });
   });
 
   test("follows /Rotate, CropBox and UserUnit", async () => {
@@ -75,7 +75,7 @@ describe("what is drawn", () => {
     const red = await drawn(pages([{ content: "1 0 0 rg 0 0 400 200 re f" }]));
     expect([...pixels(red.raster).data.subarray(0, 3)]).toEqual([255, 0, 0]);
     const empty = await drawn(pages([{ content: "" }]));
-    expect(empty.notes.blank).toBe(true);
+    expect(new Set(pixels(empty.raster).data)).toEqual(new Set([255]));
   });
 
   test("a form field without an appearance, and an annotation with one", async () => {
@@ -85,7 +85,6 @@ describe("what is drawn", () => {
     const filled = await drawn(
       pages([{ content: "", extra: `/Annots [${first} 0 R]` }], { more: [field], catalog: form }),
     );
-    expect(filled.notes.blank).toBe(false);
     const box = ink(pixels(filled.raster));
     expect(box.left).toBeGreaterThan(0.24);
     expect(box.right).toBeLessThan(0.76);
@@ -188,28 +187,13 @@ describe("the text layer", () => {
     expect(notes.undrawn).toBe(0);
   });
 
-  const n = afterOne;
-  const more = [
-    `<< /Type /Font /Subtype /Type0 /BaseFont /SimSun /Encoding /UniGB-UCS2-H /DescendantFonts [${n + 1} 0 R] >>`,
-    `<< /Type /Font /Subtype /CIDFontType2 /BaseFont /SimSun /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /FontDescriptor ${n + 2} 0 R /DW 1000 >>`,
-    "<< /Type /FontDescriptor /FontName /SimSun /Flags 4 /FontBBox [0 -200 1000 900] /ItalicAngle 0 /Ascent 900 /Descent -200 /CapHeight 700 /StemV 80 >>",
-  ];
+  const { more, resources, show } = foreignFont(afterOne);
   const foreign = (how: string) =>
-    drawn(
-      pages(
-        [
-          {
-            content: `BT ${how} /F2 30 Tf 50 100 Td <54088BA191D1989D> Tj ET`,
-            resources: `/Font << /F1 3 0 R /F2 ${n} 0 R >>`,
-          },
-        ],
-        { more },
-      ),
-    );
+    drawn(pages([{ content: `${how} ${show("50 100")}`, resources }], { more }));
 
   test("says when fonts are missing that were to be seen", async () => {
     const { notes } = await foreign("");
-    expect(notes).toMatchObject({ undrawn: 1, blank: true });
+    expect(notes).toMatchObject({ undrawn: 1 });
     expect(notes.words.map(({ text }) => text)).toEqual(["合计金额"]);
     // Invisible and white text was never to be seen.
     expect((await foreign("3 Tr")).notes.undrawn).toBe(0);

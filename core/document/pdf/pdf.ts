@@ -1,4 +1,4 @@
-import type { Format, Opened, Raster, Shape, Size } from "../format/format.ts";
+import type { Format, Opened, Raster, Shape, Size, Text as TextLayer } from "../format/format.ts";
 import { type Attachment, attachments } from "./attachments.ts";
 import { draw } from "./draw.ts";
 import { fault, ofLimit } from "./faults.ts";
@@ -16,19 +16,13 @@ import * as Text from "./text.ts";
  * PDFs for the decoder's process. Nothing that a document asks for is done: no JavaScript, no link, no file inside of it.
  */
 
-/** What is to be said of a page beside its pixels. */
-export interface Notes extends Text.Layer {
-  /** Nothing is on the page. */
-  blank: boolean;
-}
-
 export interface OpenedPdf extends Opened {
   /** The file was broken and may lack something. */
   repaired: boolean;
   /** Files inside of the document, as bytes. @throws AppError `invalid_image`. */
   attachments(): Attachment[];
-  /** Of the page that was drawn last, as it was drawn. @throws AppError `invalid_image`. */
-  notes(index: number): Notes;
+  /** @throws AppError `invalid_image`. */
+  text(index: number): TextLayer;
 }
 
 /** Numbers of FPDF_GetLastError (fpdfview.h). */
@@ -180,11 +174,10 @@ class Pdf implements OpenedPdf {
     return raster;
   }
 
-  notes(index: number): Notes {
+  text(index: number): TextLayer {
     const raster = this.#last?.index === index ? this.#last.raster : undefined;
     const pixels = raster?.kind === "pixels" ? raster : undefined;
-    const layer = this.#page(index, (loaded) => Text.layerOf(loaded, pixels));
-    return { ...layer, blank: pixels !== undefined && Pictures.isBlank(pixels) };
+    return this.#page(index, (loaded) => Text.layerOf(loaded, pixels));
   }
 
   attachments(): Attachment[] {

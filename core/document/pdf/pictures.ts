@@ -1,4 +1,3 @@
-import type { Pixels } from "../format/format.ts";
 import type { Objects } from "./objects.ts";
 import { type Dict, Ref, Stream } from "./syntax.ts";
 import type { Leaf } from "./tree.ts";
@@ -26,14 +25,4 @@ export function largest(objects: Objects, leaf: Leaf): number {
     }
   }
   return found;
-}
-
-/** Differences of brightness below this are no ink. */
-const inkContrast = 24;
-
-/** All pixels are of one color. */
-export function isBlank({ data }: Pixels): boolean {
-  const first = data[0] ?? 0;
-  for (const value of data) if (Math.abs(value - first) > inkContrast) return false;
-  return true;
 }

@@ -1,4 +1,4 @@
-import type { Pixels } from "../format/format.ts";
+import type { Pixels, Text, Word } from "../format/format.ts";
 import type { Loaded } from "./page.ts";
 import { allocate, free, heap } from "./pdfium.ts";
 
@@ -7,24 +7,9 @@ import { allocate, free, heap } from "./pdfium.ts";
  * other glyphs (ActualText), which no reader of the paper sees.
  */
 
-/** A word with its box in parts of the seen page, from its top left corner: 0 to 1. */
-interface Word {
-  text: string;
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
-
 interface Placed extends Word {
   /** Index of its first character. */
   first: number;
-}
-
-export interface Layer {
-  words: Word[];
-  /** Words in fonts that the file does not hold, where nothing is drawn. */
-  undrawn: number;
 }
 
 /** Characters of one page that are looked at: a dense page has 10,000. */
@@ -36,7 +21,7 @@ const dividingHyphens = [0xfffe, 0x02];
 const invisible = 3;
 
 /** @param pixels - the drawn page, to look for words that are not there. */
-export function layerOf(loaded: Loaded, pixels: Pixels | undefined): Layer {
+export function layerOf(loaded: Loaded, pixels: Pixels | undefined): Text {
   const { library, page } = loaded;
   const text = library.FPDFText_LoadPage(page);
   if (text === 0) return { words: [], undrawn: 0 };
