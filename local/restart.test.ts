@@ -5,6 +5,9 @@ import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Probe from "#core/breaker/probe";
+import * as Evaluation from "#core/evaluation/evaluation";
+import type { Row } from "#core/evaluation/evaluation.sql";
+import * as Claim from "#core/evaluation/job/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import type { Name } from "#core/queue/queue";
 import * as Window from "#core/run/dispatch/window";
@@ -121,6 +124,17 @@ test("a loop that was killed between a message and its first step goes on at onc
     messageUntil: hour,
     messageChain: "c",
   });
+  const evaluated = {
+    evalId: Evaluation.newId(),
+    run: { keyId: "key-1", runUid: "succeeded", runId: "succeeded", taskId: "receipt_v1", total: 2 },
+    wish: {
+      labels: { gt_id: "gt_1", image_key: "file" },
+      ...{ groundTruth: undefined, strMode: "strip" as const },
+    },
+  };
+  const evaluations = { db: database.db, queues: stores.queues, times: Limits.times(1) };
+  const { evalId } = await Evaluation.order(evaluations, silent, evaluated);
+  const held = await Claim.claim(database.db, evalId, soon);
   await server.close();
 
   expect(forget(dir)).toBe(true);
@@ -128,6 +142,10 @@ test("a loop that was killed between a message and its first step goes on at onc
   expect(counts("item")).toEqual({ ready: 0, delayed: 0, inFlight: 0 });
   expect(counts("later")).toEqual({ ready: 0, delayed: 1, inFlight: 0 });
   expect(await resume(database, server, 1)).toEqual({ runs: 6, extracts: 2 });
+
+  // The killed worker may write nothing more, and another one goes on without waiting for its lease.
+  await expect(Claim.release(database.db, held as Row)).rejects.toThrow(Claim.Overtaken);
+  expect(await Claim.claim(database.db, evalId, soon)).toMatchObject({ token: (held?.token ?? 0) + 2 });
 
   const rows = await database.db.query.select().from(runTable);
   expect(rows.filter(({ epoch }) => epoch === 6).map(({ runUid }) => runUid)).toEqual(
@@ -143,7 +161,7 @@ test("a loop that was killed between a message and its first step goes on at onc
   expect(items.find(({ runUid }) => runUid === "canceling")?.leaseUntil?.getTime()).toBeLessThan(over);
   expect(await taken("plan")).toEqual(["deleting: delete", "finishing: finish", "planning: plan"]);
   expect(counts("single").ready).toBe(2);
-  expect(await taken("later")).toEqual(["succeeded: webhook"]);
+  expect(await taken("later")).toEqual(["succeeded: webhook", "undefined: evaluation"]);
   const extracts = await database.db.query.select().from(extractTable);
   expect(extracts.map(({ requestId, status, notBefore }) => ({ requestId, status, notBefore }))).toEqual([
     { requestId: "call", status: "running", notBefore: null },

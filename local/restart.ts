@@ -11,6 +11,7 @@ import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Probe from "#core/breaker/probe";
 import * as Database from "#core/db/database";
 import * as Wire from "#core/db/wire";
+import * as Evaluations from "#core/evaluation/job/reconcile";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Send from "#core/extraction/send";
 import type { Log } from "#core/log";
@@ -45,7 +46,7 @@ export function forget(dir: string): boolean {
     if (n === 0) return true;
     db.exec(`BEGIN;
       DELETE FROM sqs_messages WHERE queue_name NOT IN ('ocrlty-later', 'ocrlty-later-dead')
-        OR json_extract(body, '$.kind') IN ('probe', 'webhook');
+        OR json_extract(body, '$.kind') IN ('probe', 'webhook', 'evaluation');
       UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL;
       COMMIT`);
     return true;
@@ -92,6 +93,7 @@ export async function resume(
     const going = await runs(services);
     const extracts = await Send.sendQueued(services, silent);
     await Due.all(services);
+    await Evaluations.resume(services);
     const waiting = sql`status = 'queued' AND waiting_for = 'model_server'`;
     const some = await Database.read(db.query.select().from(extract).where(waiting).limit(1));
     if (some.length > 0 || (await Pause.anyWaits(db))) await Probe.ensure(services, silent);

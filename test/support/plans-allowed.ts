@@ -139,6 +139,7 @@ export const bounds: Readonly<Record<string, string>> = {
 
   "sqlite_autoindex_evaluation_1 eval_id=?": one,
   "evaluation_running lease_until<?": open,
+  evaluation_running: open,
   evaluation_list: page,
   "evaluation_list (created_at,eval_id)<(?,?)": page,
   "evaluation_list_key key_id=?": page,

@@ -4,6 +4,22 @@ import type { Log } from "#core/log";
 import { evaluationTable } from "../evaluation.sql.ts";
 import * as Evaluation from "../evaluation.ts";
 
+/**
+ * Orders every evaluation that has not ended, at the start of a loop that was killed: no worker can hold one. The token
+ * rises, so that a remaining process of the killed loop can change nothing.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function resume(services: Evaluation.Stores): Promise<void> {
+  const [freed] = await Database.batch(services.db, [
+    services.db.query
+      .update(evaluationTable)
+      .set({ token: sql`${evaluationTable.token} + 1`, leaseUntil: new Date() })
+      .where(sql`state = 'running'`)
+      .returning(),
+  ]);
+  for (const row of Database.rows(evaluationTable, freed)) await Evaluation.send(services, row);
+}
+
 /** Rows that one pass orders again. */
 const orderedAtOnce = 100;
 
