@@ -57,8 +57,10 @@ function figureOf(what: string, { summary, fields }: Read.Shown): Figure {
     return { value: all?.documents_right_share ?? null, interval: all?.documents_right_interval ?? null };
   const field = fields.find(({ path }) => path === what);
   if (field === undefined) {
-    const known = ["micro", "documents", ...fields.map(({ path }) => path)].join(", ");
-    throw new UsageError(`--fail-under: there is no field ${JSON.stringify(what)}; there are ${known}`);
+    const known = ["micro", "documents", ...fields.map(({ path }) => path)];
+    const meant = known.filter((path) => path.endsWith(`.${what}`));
+    const hint = meant.length === 1 ? `: did you mean ${meant[0]}?` : `; there are ${known.join(", ")}`;
+    throw new UsageError(`--fail-under: there is no field ${JSON.stringify(what)}${hint}`);
   }
   return { value: field.accuracy, interval: field.intervals.accuracy };
 }

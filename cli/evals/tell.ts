@@ -12,10 +12,10 @@ export function tell(
   evaluation: Read.Shown,
   { bars, json }: { bars: readonly string[]; json: boolean | undefined },
 ): Bar.Judged[] {
+  // The figures cost a run: a bar that names no field does not keep them back.
+  if (!json) context.out(Show.table(evaluation, context));
   const judged = Bar.judge(bars.map(Bar.parse), evaluation);
-  context.out(
-    json ? `${JSON.stringify({ ...evaluation, bars: judged })}\n` : Show.table(evaluation, context),
-  );
+  if (json) context.out(`${JSON.stringify({ ...evaluation, bars: judged })}\n`);
   for (const each of judged) context.say(Show.bar(each));
   return judged;
 }

@@ -48,6 +48,15 @@ describe("items and records", () => {
     });
   });
 
+  test("of a name that only one of each has belong together, whatever their folders are", async () => {
+    expect(await matched(items("pics/a.png", "b.png"), records("train/images/a.png", "train/b.png"))).toEqual(
+      {
+        lines: { "pics/a.png": "1:0", "b.png": "1:1" },
+        unused: {},
+      },
+    );
+  });
+
   test("where two records name one document, neither is used and both are listed", async () => {
     expect(await matched(items("a/r.jpg", "s.jpg"), records("r.jpg", "s.jpg", "r.jpg"))).toEqual({
       lines: { "a/r.jpg": "ambiguous", "s.jpg": "1:1" },

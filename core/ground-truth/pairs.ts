@@ -53,6 +53,13 @@ export function of(groups: readonly Group[]): Pairs {
 }
 
 function pairDocument(items: readonly Entry[], records: readonly Found[], pairs: Pairs): void {
+  // Folders decide only where several share the name: labels are often kept beside another copy of the pictures.
+  const [item, secondItem] = items;
+  const [record, secondRecord] = records;
+  if (item !== undefined && record !== undefined && secondItem === undefined && secondRecord === undefined) {
+    take(item, record, new Set(), pairs);
+    return;
+  }
   const same = Map.groupBy(items, ({ path }) => path);
   const samePath = Map.groupBy(records, ({ path }) => path);
   const taken = new Set<number>();

@@ -73,8 +73,6 @@ async function evaluate(context: Context, runId: string, options: EvalOptions): 
   try {
     const { gt: labels, imageKey, strMode } = options;
     const evaluation = await Evaluate.evaluate(context, server, { runId, labels, imageKey, strMode });
-    const judged = tell(context, evaluation, { bars: options.failUnder, json: options.json });
-    if (options.junit !== undefined) write(context, options.junit, Show.junit(evaluation, judged));
     if (options.worst !== undefined) {
       const samples: Wire.Sample[] = [];
       for await (const sample of Evaluate.samples(context, evaluation)) samples.push(sample);
@@ -82,6 +80,8 @@ async function evaluate(context: Context, runId: string, options: EvalOptions): 
     }
     if (options.report !== undefined)
       write(context, options.report, await Evaluate.report(context, server, evaluation, options));
+    const judged = tell(context, evaluation, { bars: options.failUnder, json: options.json });
+    if (options.junit !== undefined) write(context, options.junit, Show.junit(evaluation, judged));
     return judged.every(({ ok }) => ok) ? exit.ok : exit.items;
   } finally {
     await server.close();
