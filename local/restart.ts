@@ -11,7 +11,7 @@ import { breakerTable } from "#core/breaker/breaker.sql";
 import * as Probe from "#core/breaker/probe";
 import * as Database from "#core/db/database";
 import * as Wire from "#core/db/wire";
-import * as Evaluations from "#core/evaluation/job/reconcile";
+import * as Reconcile from "#core/evaluation/job/reconcile";
 import { extractTable as extract } from "#core/extraction/extract.sql";
 import * as Send from "#core/extraction/send";
 import type { Log } from "#core/log";
@@ -93,7 +93,7 @@ export async function resume(
     const going = await runs(services);
     const extracts = await Send.sendQueued(services, silent);
     await Due.all(services);
-    await Evaluations.resume(services);
+    await Reconcile.resume(services);
     const waiting = sql`status = 'queued' AND waiting_for = 'model_server'`;
     const some = await Database.read(db.query.select().from(extract).where(waiting).limit(1));
     if (some.length > 0 || (await Pause.anyWaits(db))) await Probe.ensure(services, silent);
