@@ -19,7 +19,7 @@ export function pagesTests(stages: () => Stages): void {
         copyFiles.map((entry) => [functionID, entry]),
       );
       const wasm = { from: join(root, pdfium.path), to: pdfium.name, isDir: false };
-      const decoders = ["Extract", "Item", "Single"].map((name) => [name, wasm]);
+      const decoders = ["Extract", "Item", "Single", "Evals"].map((name) => [name, wasm]);
       expect(new Map(copied as [string, unknown][])).toEqual(
         new Map([["Docs", { from, to: "pages", isDir: true }], ...(decoders as [string, typeof wasm][])]),
       );

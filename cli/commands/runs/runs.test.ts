@@ -103,7 +103,9 @@ describe("runs", () => {
     expect(column("total_value")).toEqual([0, 0]);
 
     const canonical = await run("results", "r-1", "--format", "csv", "--values", "canonical");
-    expect(canonical.stdout).toMatch(/,complete,total_value,total_currency,checks_failed,ambiguous,tags\n0,/);
+    expect(canonical.stdout).toMatch(
+      /,complete,total_value,total_currency,checks_failed,ambiguous,tags,quality\n0,/,
+    );
     await run("results", "r-1", "--out", "p.csv", "--values", "printed", "--dialect", "tab");
     expect(cli.read("p.csv")).toMatch(/^\ufeffindex\tcustom_id\t.*\ttotal\twarnings\tcomplete\n0\t/);
     expect(calls("GET", /results/).every(({ path }) => path.includes("format=jsonl"))).toBe(true);
