@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Breaker from "#core/breaker/breaker";
 import * as Database from "#core/db/database";
 import * as Evaluation from "#core/evaluation/evaluation";
+import * as Reconcile from "#core/evaluation/job/reconcile";
 import * as Claim from "#core/extraction/claim";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Send from "#core/extraction/send";
@@ -195,6 +196,7 @@ describe("and of labels and evaluations", () => {
     const ids = rows.map(({ evalId }) => evalId);
     expect(ids).toContain((await Evaluation.latestOf(db, run.runUid))?.evalId);
     expect(await Evaluation.isThere(db, ids[0] ?? "")).toBe(true);
+    await Reconcile.resume(services);
     const admin = client("admin", { scopes: ["admin:all_keys"] });
     expect((await Evaluation.find(db, wantedBy(client(), ids[0] ?? ""))).runUid).toBe(run.runUid);
     for (const principal of [client(), admin])
