@@ -129,5 +129,5 @@ describe("the writing of large results", () => {
     const { more } = await rig.finish(run, { timeMs });
     expect(more).toBeGreaterThan(1);
     expect(await rig.documents(run)).toEqual(lastTwo);
-  });
+  }, 120_000);
 });
