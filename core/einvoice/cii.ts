@@ -39,7 +39,7 @@ function party(element: Element | undefined) {
   const address = first(element, "PostalTradeAddress");
   const ids = all(element, "SpecifiedTaxRegistration/ID");
   const vat = ids.find(({ attributes }) => attributes.schemeID === "VA") ?? ids[0];
-  const place = line([text(address, "PostcodeCode"), text(address, "CityName")])?.replace(", ", " ") ?? null;
+  const place = line([text(address, "PostcodeCode"), text(address, "CityName")], " ");
   return {
     name: text(element, "Name"),
     address: line([

@@ -104,5 +104,5 @@ export function date(printed: string | null): string | null {
 }
 
 /** Parts of an address in one line. */
-export const line = (parts: readonly (string | null)[]): string | null =>
-  parts.filter((part) => part !== null).join(", ") || null;
+export const line = (parts: readonly (string | null)[], between = ", "): string | null =>
+  parts.filter((part) => part !== null).join(between) || null;

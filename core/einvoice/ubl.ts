@@ -16,7 +16,7 @@ const amount = (element: Element | undefined, path: string): string | null => de
 
 function party(element: Element | undefined) {
   const address = first(element, "PostalAddress");
-  const place = line([text(address, "PostalZone"), text(address, "CityName")])?.replace(", ", " ") ?? null;
+  const place = line([text(address, "PostalZone"), text(address, "CityName")], " ");
   const registrations = all(element, "PartyTaxScheme");
   const vat = registrations.find((each) => text(each, "TaxScheme/ID") === "VAT") ?? registrations[0];
   return {

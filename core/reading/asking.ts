@@ -137,7 +137,7 @@ export class Asking {
   }
 
   #open(part: number[], wish: Pages.Wish): Ready {
-    const group = Pages.open(this.#work.document, part ?? [], wish, {
+    const group = Pages.open(this.#work.document, part, wish, {
       seeksBlank: this.isOfPages || this.#work.document.kind === "pdf",
       onPrepared: ({ page, sent, blank, quality, ms }) => {
         this.imageMs += ms;
