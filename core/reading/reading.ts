@@ -100,12 +100,12 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   } catch (thrown) {
     performed.error = ofCaller(thrown, work) ?? from(thrown);
     const failed = thrown instanceof Vision.VisionError ? thrown : undefined;
-    const recorded = asking.record();
-    const { attempts } = recorded;
-    performed.record = { ...performed.record, ...recorded, raw_model_text: asking.rawText };
-    performed.answer.usage = { ...usageOf(attempts), attempts: attempts.length };
     if (failed !== undefined) await recordFailure(performed, work, asking, failed);
   }
+  const recorded = asking.record();
+  const { attempts } = recorded;
+  performed.record = { ...performed.record, ...recorded, raw_model_text: asking.rawText };
+  performed.answer.usage = { ...usageOf(attempts), attempts: attempts.length };
   performed.pageSizes = asking.pageSizes;
   performed.answer.quality = asking.quality;
   performed.timingsMs.image = asking.imageMs;
@@ -148,7 +148,7 @@ function examine(
   return { result: value, ...Examine.whole(work, value), warnings };
 }
 
-/** Records an answer, its evaluation, and how it came about. */
+/** Records an answer, its evaluation, and how the model was asked for it. */
 function record(
   performed: Performed,
   asking: Asking,
@@ -156,20 +156,15 @@ function record(
   examined: Partial<Performed["answer"]>,
 ): void {
   const last = asking.answered.at(-1)?.answer;
-  const recorded = asking.record();
-  const { attempts } = recorded;
   performed.answer = {
     ...performed.answer,
     ...examined,
     warnings: [...performed.answer.warnings, ...(examined.warnings ?? [])],
     // The server's name for the model; a long text is cut.
     model: (last?.model ?? "").slice(0, 200),
-    usage: { ...usageOf(attempts), attempts: attempts.length },
   };
   performed.record = {
     ...performed.record,
-    ...recorded,
-    raw_model_text: asking.rawText,
     finish_reason: last?.finishReason ?? null,
     request: {
       ...settings,
