@@ -1,5 +1,5 @@
+import * as Addition from "#core/document/addition";
 import * as Document from "#core/document/document";
-import { from } from "#core/error";
 import type { TextLayer } from "./schema.ts";
 import type { Work } from "./work.ts";
 
@@ -30,15 +30,10 @@ export class TextLayers {
     if (!this.#pages.has(page.number)) this.#pages.set(page.number, this.#textOf(page));
   }
 
-  /** An addition: whatever keeps it from being read leaves the answer as it is. */
-  async #textOf(page: Document.Page): Promise<Document.Text | undefined> {
+  #textOf(page: Document.Page): Promise<Document.Text | undefined> {
     const { signal, log } = this.#work;
-    try {
-      return await Document.text(page, { signal });
-    } catch (thrown) {
-      log.info("text_layer_not_read", { page: page.number, code: from(thrown).code });
-      return undefined;
-    }
+    const unread = { event: "text_layer_not_read", page: page.number };
+    return Addition.optional(Document.text(page, { signal }), log, unread);
   }
 
   /** Pages, in ascending order, with words where nothing is drawn because their fonts are not in the file. */
