@@ -3,7 +3,7 @@ import * as Decoder from "#core/document/decoder";
 import type { Found } from "#core/einvoice/einvoice";
 import { AppError } from "#core/error";
 import { maxAspectRatio } from "#core/image/budget";
-import type { Header } from "#core/image/encode";
+import type { Header, Region } from "#core/image/encode";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import * as Structure from "#core/image/structure";
@@ -92,6 +92,8 @@ export interface PrepareOptions {
   encodeAs?: "jpeg" | "png" | undefined;
   /** What `look` found; without it the picture is sent as EXIF turns it. */
   look?: Look | undefined;
+  /** The part of the upright page that is wanted; default: all of it. */
+  region?: Region | undefined;
   /** Look whether the page has any print. */
   seeksBlank?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -246,13 +248,13 @@ const targetOf = ({ mimeType, index, password, width, height, orientation, pixel
  */
 export async function prepare(page: Page, options: PrepareOptions): Promise<Prepared> {
   const { bytes, sha256 } = page;
-  const { signal, maxImageTokens, jpegQuality, patch, encodeAs, look, seeksBlank } = options;
+  const { signal, maxImageTokens, jpegQuality, patch, encodeAs, look, seeksBlank, region } = options;
   const turn = look === undefined ? 0 : turnOf(look);
   const encoded = await page.decoder.run(
     {
       op: "encode",
       ...targetOf(page),
-      options: { maxImageTokens, jpegQuality, patch, encodeAs, turn, seeksBlank },
+      options: { maxImageTokens, jpegQuality, patch, encodeAs, turn, seeksBlank, region },
     },
     { bytes, sha256, signal },
   );

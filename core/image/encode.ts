@@ -30,6 +30,8 @@ export interface Encoding {
   encodeAs?: "jpeg" | "png" | undefined;
   /** Clockwise degrees by which the picture is turned beyond its own orientation: quarters, and a tilt; default 0. */
   turn?: number | undefined;
+  /** The part of the upright page that is wanted; default: all of it. */
+  region?: Region | undefined;
   /** Look whether the page has any print. */
   seeksBlank?: boolean | undefined;
   /** The standard's Huffman codes, not the picture's own: a fifth less time for a seventh more bytes. */
@@ -39,6 +41,12 @@ export interface Encoding {
 interface Size {
   width: number;
   height: number;
+}
+
+/** A part of an upright page, in shares of its sides: 0 to 1. */
+export interface Region extends Size {
+  left: number;
+  top: number;
 }
 
 export interface Encoded {
@@ -75,11 +83,12 @@ export async function encode(image: Native.Picture, options: Encoding): Promise<
 }
 
 async function encodeWith(image: Native.Picture, options: Encoding, open: Native.Open): Promise<Encoded> {
-  const { turn } = options;
+  const { turn, region } = options;
   const upright = Native.uprightSize(image);
   const scale = scaled(upright, options);
   const fits = scale.width === upright.width && scale.height === upright.height;
-  const plain = fits && !turn && options.encodeAs === undefined && isPlain(image);
+  const isWhole = !turn && region === undefined;
+  const plain = fits && isWhole && options.encodeAs === undefined && isPlain(image);
   // The pipeline below works strip by strip and does not report faults in the last one, which may be much of a small
   // picture.
   if (plain || (fits && image.mimeType === "image/jpeg")) {
@@ -104,28 +113,41 @@ async function encodeWith(image: Native.Picture, options: Encoding, open: Native
 }
 
 /**
- * The size to scale to before a picture of this size is turned, so that it is within its budget afterwards: turned by
- * anything but quarters it stands in a larger rectangle.
+ * The size to scale to before a picture of this size is turned, so that it, or its region, is within its budget
+ * afterwards: turned by anything but quarters it stands in a larger rectangle.
  */
-export function scaled(before: Size, { maxImageTokens, patch, turn = 0 }: Encoding): Size {
+export function scaled(before: Size, { maxImageTokens, patch, turn = 0, region }: Encoding): Size {
   const { width, height } = before;
   const lying = Math.abs(turn % 180) === 90;
-  if (turn % 90 === 0) {
-    const target = sizeWithin(lying ? height : width, lying ? width : height, maxImageTokens, patch);
-    return lying ? { width: target.height, height: target.width } : target;
-  }
   const radians = (turn * Math.PI) / 180;
   const [sin, cos] = [Math.abs(Math.sin(radians)), Math.abs(Math.cos(radians))];
-  const after = {
-    width: Math.ceil(width * cos + height * sin),
-    height: Math.ceil(width * sin + height * cos),
-  };
-  const target = sizeWithin(after.width, after.height, maxImageTokens, patch);
-  if (target.width === after.width && target.height === after.height) return before;
-  const share = Math.min(target.width / after.width, target.height / after.height);
+  const isQuarter = turn % 90 === 0;
+  const after = isQuarter
+    ? { width: lying ? height : width, height: lying ? width : height }
+    : { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };
+  const wanted = region === undefined ? after : sized(after, region);
+  const target = sizeWithin(wanted.width, wanted.height, maxImageTokens, patch);
+  if (target.width === wanted.width && target.height === wanted.height) return before;
+  const [across, down] = [target.width / wanted.width, target.height / wanted.height];
+  if (isQuarter) {
+    const size = {
+      width: Math.max(1, Math.round(after.width * across)),
+      height: Math.max(1, Math.round(after.height * down)),
+    };
+    return lying ? { width: size.height, height: size.width } : size;
+  }
+  const share = Math.min(across, down);
   // One pixel less: the rectangle is rounded up again.
   const side = (pixels: number) => Math.max(1, Math.floor(pixels * share) - 1);
   return { width: side(width), height: side(height) };
+}
+
+/** The pixels of a region. */
+function sized(page: Size, { width, height }: Region): Size {
+  return {
+    width: Math.max(1, Math.round(page.width * width)),
+    height: Math.max(1, Math.round(page.height * height)),
+  };
 }
 
 /** Pixels as a picture of this size. @throws AppError `invalid_image` for data that is not as long as they say. */
@@ -149,11 +171,33 @@ export async function pixels(
   }
 }
 
-const written = (pipeline: Native.Sharp, { encodeAs, jpegQuality, standardCodes }: Encoding) =>
-  (encodeAs === "png"
-    ? pipeline.toColorspace("srgb").png()
-    : pipeline.jpeg({ quality: jpegQuality ?? defaultJpegQuality, optimizeCoding: standardCodes !== true })
-  ).toBuffer({ resolveWithObject: true });
+async function written(page: Native.Sharp, options: Encoding) {
+  const { encodeAs, jpegQuality, standardCodes, region } = options;
+  const pipeline = region === undefined ? page : await cutOut(page, region);
+  const encoder =
+    encodeAs === "png"
+      ? pipeline.toColorspace("srgb").png()
+      : pipeline.jpeg({ quality: jpegQuality ?? defaultJpegQuality, optimizeCoding: standardCodes !== true });
+  return await encoder.toBuffer({ resolveWithObject: true });
+}
+
+/** The region of a page that is drawn first: its size is known only after it was turned. */
+async function cutOut(page: Native.Sharp, region: Region): Promise<Native.Sharp> {
+  const { data, info } = await page
+    .toColorspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const size = sized(info, region);
+  const left = Math.min(width - size.width, Math.round(region.left * width));
+  const top = Math.min(height - size.height, Math.round(region.top * height));
+  const sharp = await Native.load();
+  return sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).extract({
+    left,
+    top,
+    ...size,
+  });
+}
 
 const encoded = (
   bytes: Uint8Array,
