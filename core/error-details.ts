@@ -95,7 +95,7 @@ export const ErrorDetails = z
     recipe: z
       .array(z.string())
       .optional()
-      .meta({ description: "For payload_too_large, what to do instead, in steps." }),
+      .meta({ description: "For payload_too_large and image_too_large, what to do instead, in steps." }),
     limit_megapixels: z.number().optional(),
     megapixels: z.number().optional(),
     width: z.int().min(0).optional().meta({ description: "Of the picture, in pixels." }),

@@ -27,8 +27,12 @@ export const sizes = {
   inlineImageBytes: 4 * MiB,
   /** Our command line scales a picture down above this, so that base64 and JSON stay below the gateway's limits. */
   clientScaleDownBytes: 3.5 * 1000 * 1000,
+  /** A picture in the bucket: an upload, or below the data root. */
   uploadImageBytes: 20 * MiB,
-  imageUrlBytes: 10 * MiB,
+  /** A PDF there: a scan of many pages. */
+  uploadPdfBytes: 50 * MiB,
+  /** What is behind `image_url`, of either kind. */
+  imageUrlBytes: 20 * MiB,
   imageMegapixels: 100,
   /** A larger answer is sent as a signed URL. */
   directAnswerBytes: 4 * MiB,

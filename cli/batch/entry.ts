@@ -41,7 +41,8 @@ export function inspect(path: string): LocalFile | Problem {
     const head = headOf(path);
     const mimeType = Type.sniff(head);
     if (mimeType === undefined) return other(path, head);
-    if (stat.size > Limits.sizes.uploadImageBytes)
+    const { uploadPdfBytes, uploadImageBytes } = Limits.sizes;
+    if (stat.size > (mimeType === "application/pdf" ? uploadPdfBytes : uploadImageBytes))
       return { problem: `has ${(stat.size / 1e6).toFixed(1)} MB: more than an upload may have` };
     return { bytes: stat.size, mimeType };
   } catch (error) {

@@ -33,11 +33,12 @@ export const ExtractRequest = z
       // Checked elsewhere: an invalid form is an unknown upload.
       .meta({
         pattern: Id.uploadRefPattern.source,
-        description: "What `POST /v1/uploads` returned: a picture of up to 20 MiB in the bucket.",
+        description:
+          "What `POST /v1/uploads` returned: a picture of up to 20 MiB, or a PDF of up to 50 MiB, in the bucket.",
       }),
     image_url: z.string().min(1).max(8192).optional().meta({
       description:
-        "A picture on the public internet: http or https on the scheme's own port, at most 10 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
+        "A picture on the public internet: http or https on the scheme's own port, at most 20 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
     }),
     pages: Pages.optional(),
     mime_type: z

@@ -153,7 +153,7 @@ describe("a download", () => {
     };
     const announced = await raw((socket) => socket.write(`${head}content-length: 100001\r\n\r\n`));
     expect(await refusal(at(announced.port), loopback())).toMatchObject({
-      code: "payload_too_large",
+      code: "image_too_large",
       details: { limit_bytes: 100_000, bytes: 100_001 },
     });
     const chunked = await raw((socket) => {
@@ -161,14 +161,14 @@ describe("a download", () => {
       endless(socket, `1000\r\n${"x".repeat(4096)}\r\n`);
     });
     expect(await refusal(at(chunked.port), loopback())).toMatchObject({
-      code: "payload_too_large",
+      code: "image_too_large",
       details: { limit_bytes: 100_000 },
     });
     const unbounded = await raw((socket) => {
       socket.write(`${head}connection: close\r\n\r\n`);
       endless(socket, "x".repeat(4096));
     });
-    expect(await refusal(at(unbounded.port), loopback())).toMatchObject({ code: "payload_too_large" });
+    expect(await refusal(at(unbounded.port), loopback())).toMatchObject({ code: "image_too_large" });
     for (const { seen } of [announced, chunked, unbounded]) await expect.poll(() => seen.closed).toBe(1);
     // Only what fits into the sockets' buffers.
     expect(chunked.seen.sent()).toBeLessThan(20_000_000);

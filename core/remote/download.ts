@@ -38,7 +38,7 @@ const messages: Record<Reason, string> = {
  * - each redirect is checked like the first URL;
  * - no credentials, cookies or proxy settings are sent, and no compressed body is accepted;
  * - size and time are limited, whatever the host announces.
- * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`. No error names a URL, host or
+ * @throws AppError `invalid_request` with `details.reason`, `image_too_large`. No error names a URL, host or
  *   address.
  */
 export async function download(text: string, limits: Limits, world: World): Promise<Uint8Array> {

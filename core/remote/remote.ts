@@ -14,11 +14,11 @@ export const internet: World = {
 
 /**
  * Downloads the bytes at a caller's URL: http or https, public addresses only (core/remote/download.ts says how), at
- * most 10 MiB, 10 s and three redirects. The caller checks whether they are a picture.
+ * most 20 MiB, 10 s and three redirects. The caller checks whether they are a picture.
  * @param options.deadline - epoch milliseconds; an earlier end.
  * @param options.protocols - fewer than both.
  * @param options.allowsHost - called for the first host and for every redirect.
- * @throws AppError `invalid_request` with `details.reason`, `payload_too_large`; none names a URL, host or address.
+ * @throws AppError `invalid_request` with `details.reason`, `image_too_large`; none names a URL, host or address.
  */
 export function download(
   url: string,

@@ -3,6 +3,7 @@ import { invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import type { Debug } from "#core/task/override";
+import * as MostBytes from "#core/upload/most-bytes";
 import * as TooLarge from "#core/upload/too-large";
 import * as Upload from "#core/upload/upload";
 import { sizes, type Times } from "#spec/limits";
@@ -108,7 +109,7 @@ export async function load(
 /**
  * Reads the picture of a queued extract again, in the version that was checked before; undefined if it is gone or was
  * replaced.
- * @throws AppError `storage_unavailable`.
+ * @throws AppError `image_too_large`; `storage_unavailable`.
  */
 export async function reload(
   bucket: Bucket.Bucket,
@@ -116,7 +117,5 @@ export async function reload(
   input: Pick<StoredInput, "objectKey" | "etag">,
 ): Promise<Uint8Array | undefined> {
   const opened = await Bucket.read(bucket, log, input.objectKey, input.etag ?? undefined);
-  return opened === undefined
-    ? undefined
-    : Bucket.collect(opened.body, sizes.uploadImageBytes, TooLarge.stored);
+  return opened === undefined ? undefined : MostBytes.collect(opened.body);
 }

@@ -8,18 +8,22 @@ const cases: Record<keyof typeof TooLarge, [ReturnType<typeof TooLarge.inline>, 
     TooLarge.batchForm(9_000_000),
     /8\.6 MiB .* 4 MiB: .*POST \/v1\/uploads.*manifest.*batch FOLDER/,
   ],
-  upload: [TooLarge.upload(26_214_400, "image", sizes.uploadImageBytes), /25 MiB .* 20 MiB: .*scale it down/],
+  upload: [
+    TooLarge.upload(26_214_400, "image", sizes.uploadImageBytes),
+    /25 MiB .* 20 MiB: .*scale it down .*PDF may have 50 MiB/,
+  ],
   remote: [
     TooLarge.remote(sizes.imageUrlBytes, undefined),
-    /10 MiB are fetched: .*POST \/v1\/uploads, up to 20/,
+    /20 MiB are fetched: .*POST \/v1\/uploads, up to 20 .* 50 MiB for a PDF/,
   ],
-  stored: [TooLarge.stored(sizes.uploadImageBytes), /20 MiB that are read: .*scale it down/],
+  stored: [TooLarge.stored(sizes.uploadImageBytes), /20 MiB that are read of a picture: .*scale it down/],
 };
 
 test.each(Object.entries(cases))(
   "%s names the limit and the way that is open, in steps",
-  (_name, [error, words]) => {
-    expect(error).toMatchObject({ code: "payload_too_large", status: 413, retry: false });
+  (name, [error, words]) => {
+    const code = /^(?:inline|batchForm)$/.test(name) ? "payload_too_large" : "image_too_large";
+    expect(error).toMatchObject({ code, status: 413, retry: false });
     expect(error.message).toMatch(words);
     expect(error.details).toMatchObject({ limit_bytes: expect.any(Number), recipe: expect.any(Array) });
     expect(Object.values(error.details?.recipe ?? {}).length).toBeGreaterThan(1);

@@ -22,10 +22,19 @@ const recipe = (bytes: number | undefined, last: string): readonly string[] => [
   last,
 ];
 
-const refused = (message: string, limitBytes: number, bytes: number | undefined, steps: readonly string[]) =>
-  new AppError("payload_too_large", message, {
-    details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: [...steps] },
-  });
+const details = (limitBytes: number, bytes: number | undefined, steps: readonly string[]) => ({
+  details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: [...steps] },
+});
+
+/** More than this way in takes: there is another one. */
+const refused = (message: string, ...about: Parameters<typeof details>) =>
+  new AppError("payload_too_large", message, details(...about));
+
+/** More than is read by any way. */
+const imageRefused = (message: string, ...about: Parameters<typeof details>) =>
+  new AppError("image_too_large", message, details(...about));
+
+const isOfPdf = (limit: number) => limit === sizes.uploadPdfBytes;
 
 /** A picture within a call, or its form: the platform's limit is 6 MB, including base64. */
 export function inline(bytes: number, what: "picture" | "form" = "picture"): AppError {
@@ -77,8 +86,10 @@ export function upload(
       bytes,
       ["split the records over several ground truths", "POST /v1/ground_truths for each, and a run for each"],
     );
-  return refused(
-    `the picture has ${has} and may have ${may}: save it as JPEG, or scale it down`,
+  if (isOfPdf(limit))
+    return imageRefused(`the PDF has ${has} and may have ${may}: send it in parts`, limit, bytes, parts);
+  return imageRefused(
+    `the picture has ${has} and may have ${may}: save it as JPEG, or scale it down (a PDF may have ${mebibytes(sizes.uploadPdfBytes)}, announced with mime_type application/pdf)`,
     limit,
     bytes,
     smaller,
@@ -88,23 +99,35 @@ export function upload(
 /** The content at `image_url`. */
 export function remote(limit: number, bytes: number | undefined): AppError {
   const has = bytes === undefined ? "more" : mebibytes(bytes);
-  return refused(
-    `the picture behind image_url has ${has}, and ${mebibytes(limit)} are fetched: fetch it yourself and upload it with POST /v1/uploads, up to ${mebibytes(sizes.uploadImageBytes)}`,
+  return imageRefused(
+    `the picture behind image_url has ${has}, and ${mebibytes(limit)} are fetched: fetch it yourself and upload it with POST /v1/uploads, up to ${mebibytes(sizes.uploadImageBytes)} for a picture and ${mebibytes(sizes.uploadPdfBytes)} for a PDF`,
     limit,
     bytes,
     recipe(bytes, "send its image_ref in the place of image_url"),
   );
 }
 
-/** A picture that is already in the bucket. */
+/** A picture or PDF that is already in the bucket. */
 export function stored(limit: number): AppError {
-  return refused(
-    `what lies in the bucket is larger than the ${mebibytes(limit)} that are read: save it as JPEG, or scale it down, and upload it again`,
+  if (isOfPdf(limit))
+    return imageRefused(
+      `the PDF in the bucket is larger than the ${mebibytes(limit)} that are read: send it in parts`,
+      limit,
+      undefined,
+      parts,
+    );
+  return imageRefused(
+    `what lies in the bucket is larger than the ${mebibytes(limit)} that are read of a picture: save it as JPEG, or scale it down, and upload it again`,
     limit,
     undefined,
     smaller,
   );
 }
+
+const parts = [
+  "split the PDF by pages, or save it with its pictures as JPEG",
+  "send each part as an extract or an item of its own",
+];
 
 /** A receipt's picture stays readable at this size. */
 const smaller = [

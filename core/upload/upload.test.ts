@@ -209,7 +209,7 @@ describe("an announced upload", () => {
   test("is of at most 20 MiB", async () => {
     const limit = 20 * 1024 * 1024;
     expect(await failure(announce(limit + 1))).toMatchObject({
-      code: "payload_too_large",
+      code: "image_too_large",
       details: { limit_bytes: limit, bytes: limit + 1 },
     });
     await announce(limit);
@@ -370,7 +370,7 @@ describe("reading an upload", () => {
   test("reads no more than may be uploaded, whatever lies there", async () => {
     const { image_ref } = await filled("small");
     await overwrite(image_ref, "x".repeat(20 * 1024 * 1024 + 1));
-    expect(await failure(read(image_ref))).toMatchObject({ code: "payload_too_large" });
+    expect(await failure(read(image_ref))).toMatchObject({ code: "image_too_large" });
   });
 });
 

@@ -10,8 +10,9 @@ import type { Log } from "#core/log";
 import { hashOf } from "#core/payload-hash";
 import * as Storage from "#core/usage/storage";
 import { type KeyLimits, noLimits } from "#spec/key-limits";
-import { batches, groundTruths, sizes, type Times } from "#spec/limits";
+import { batches, groundTruths, type Times } from "#spec/limits";
 import * as DataRoot from "./data-root.ts";
+import * as MostBytes from "./most-bytes.ts";
 import { curlLine, presign } from "./presign.ts";
 import * as TooLarge from "./too-large.ts";
 import { uploadTable } from "./upload.sql.ts";
@@ -27,13 +28,11 @@ import { uploadTable } from "./upload.sql.ts";
 const kinds = ["image", "manifest", "data", "ground_truth"] as const;
 export type Kind = (typeof kinds)[number];
 
-/** The size limit of each kind. The bytes decide about the type when they are read. */
-const maxBytesOf: Record<Kind, number> = {
-  image: sizes.uploadImageBytes,
-  manifest: batches.manifestBytes,
-  data: sizes.uploadImageBytes,
-  ground_truth: groundTruths.bytes,
-};
+/** The most bytes that may be announced, by what is said of them. The bytes decide about the type when they are read. */
+function maxBytesOf({ kind, mimeType, name }: { kind: Kind; mimeType: string; name: string | undefined }) {
+  if (kind === "manifest") return batches.manifestBytes;
+  return kind === "ground_truth" ? groundTruths.bytes : MostBytes.announced({ mimeType, name });
+}
 
 /** The body of `POST /v1/uploads`. */
 export const UploadRequest = z
@@ -44,11 +43,11 @@ export const UploadRequest = z
     }),
     mime_type: z.string().min(1).max(100).optional().meta({
       description:
-        "A hint that is kept, as in `POST /v1/extract`; the bytes decide. The answer's `headers` say what may be sent as `Content-Type`, which is not signed.",
+        "A hint that is kept, as in `POST /v1/extract`; the bytes decide. A PDF says `application/pdf`, or has a name that ends with `.pdf`, if it is over 20 MiB. The answer's `headers` say what may be sent as `Content-Type`, which is not signed.",
     }),
     bytes: z.int().min(1).meta({
       description:
-        "The exact size; another one is refused by the bucket. At most 20 MiB, of a manifest 200 MiB, of a ground truth 100 MiB.",
+        "The exact size; another one is refused by the bucket. At most 20 MiB, of a PDF 50 MiB, of a manifest 200 MiB, of a ground truth 100 MiB.",
     }),
     kind: z.enum(kinds).default("image").meta({
       description:
@@ -103,7 +102,9 @@ export const Upload = z
         "The PUT as a line for bash, zsh or PowerShell, with the path in `file`; without one `FILE` stands for it. Prints the bucket's status: 200. As secret as `upload_url`.",
     }),
     expires_at: z.iso.datetime(),
-    max_bytes: z.int().meta({ description: "The largest `bytes` that can be announced for this kind." }),
+    max_bytes: z
+      .int()
+      .meta({ description: "The largest `bytes` that can be announced for this kind and type." }),
   })
   .meta({ id: "Upload" });
 export type Upload = z.output<typeof Upload>;
@@ -122,7 +123,7 @@ const refBytes = 18;
  * `idempotencyKey` the same payload returns the same `image_ref` for 24 hours, and the same URL while at least half
  * of its time is left. `data` has no row: its key is its name.
  * @throws AppError `forbidden` for `shared/` without `admin:all_keys`, and above the key's storage limits
- *   (`details.limit`); `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` if the Idempotency-Key was
+ *   (`details.limit`); `image_too_large`, `payload_too_large` (`details.limit_bytes`, `bytes`), `conflict` if the Idempotency-Key was
  *   used with another payload, `storage_unavailable`.
  */
 export async function create(
@@ -132,7 +133,7 @@ export async function create(
 ): Promise<{ upload: Upload; replayed: boolean }> {
   const mimeType = Type.mediaTypeOf(input.mime_type);
   const user = { keyId: caller.keyId, limits: caller.limits ?? noLimits };
-  const maxBytes = maxBytesOf[input.kind];
+  const maxBytes = maxBytesOf({ kind: input.kind, mimeType, name: input.path ?? input.file });
   if (input.bytes > maxBytes) throw TooLarge.upload(input.bytes, input.kind, maxBytes);
   if (input.path !== undefined) {
     const { bytes, path, file } = input;
@@ -203,7 +204,7 @@ async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
     headers,
     curl: curlLine({ url, headers }, row.file ?? undefined),
     expires_at: expiresAt.toISOString(),
-    max_bytes: maxBytesOf[row.kind],
+    max_bytes: maxBytesOf({ ...row, name: row.file ?? undefined }),
   };
 }
 
@@ -237,7 +238,7 @@ async function signedData(
     headers,
     curl: curlLine({ url, headers }, object.file),
     expires_at: expiresAt.toISOString(),
-    max_bytes: maxBytesOf.data,
+    max_bytes: MostBytes.announced({ mimeType: object.mimeType, name: object.path }),
   };
 }
 
@@ -254,14 +255,14 @@ export interface Read {
  * cannot change what was already checked.
  * @throws AppError `not_found` for a ref that this key does not have, even if another key has it; `invalid_request`
  *   with `details.reason` `upload_missing` if it is not filled yet; `conflict` with `upload_replaced` if the object
- *   is another version; `payload_too_large`; `storage_unavailable`.
+ *   is another version; `image_too_large`; `storage_unavailable`.
  */
 export async function read(stores: Stores, log: Log, from: { ref: string; keyId: string }): Promise<Read> {
   const row = Id.uploadRefPattern.test(from.ref) ? await find(stores.db, from) : undefined;
   if (row === undefined || row.kind !== "image") throw unknown();
   const object = await Bucket.read(stores.bucket, log, row.objectKey, row.etag ?? undefined);
   if (object === undefined) throw row.etag === null ? missing() : replaced();
-  const bytes = await Bucket.collect(object.body, sizes.uploadImageBytes, TooLarge.stored);
+  const bytes = await MostBytes.collect(object.body);
   if (row.etag === null && (await keepEtag(stores.db, row, object.etag)) !== object.etag) throw replaced();
   return { bytes, declaredMimeType: row.mimeType, objectKey: row.objectKey, etag: object.etag };
 }

@@ -15,7 +15,7 @@ import * as Limits from "#spec/limits";
 export const operations = {
   "POST /v1/uploads": operation({
     summary:
-      "Announce a picture of up to 20 MiB, a manifest of up to 200 MiB, or a ground truth of up to 100 MiB",
+      "Announce a picture of up to 20 MiB, a PDF of up to 50 MiB, a manifest of up to 200 MiB, or a ground truth of up to 100 MiB",
     description:
       "Answers with a signed PUT straight to the bucket, also as a `curl` line: send the bytes with the headers of the answer, then use `image_ref` in `POST /v1/extract` or in a manifest, `manifest_ref` in `POST /v1/batch_extract`, or `image_key` in a manifest. The type is detected from the bytes when they are read. Length and `If-None-Match: *` are signed: the bucket refuses another size with 403, and a second PUT with 412 (its answers are XML; `docs/large-files.md` explains them). Pictures and manifests are removed after a week; what was uploaded with `kind: data` stays.",
     body: Upload.UploadRequest,
@@ -48,7 +48,7 @@ export const operations = {
         schema: z.object({ deleted: z.object({ inputs: z.int() }) }),
       },
     },
-    errors: ["conflict"],
+    errors: ["conflict", "image_too_large"],
     run: async ({ params, query, call }) => ({
       status: 200,
       body: {

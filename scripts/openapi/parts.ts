@@ -75,9 +75,9 @@ const texts: Record<Code, CodeText> = {
     details: { expected: "application/json" },
   },
   image_too_large: {
-    when: "the picture has too many bytes or pixels",
+    when: "the picture or PDF has more bytes or pixels than are read by any way",
     message: "the picture is too large",
-    details: { limit_bytes: 4_194_304, bytes: 5_120_000 },
+    details: { limit_bytes: 20_971_520, bytes: 26_214_400 },
   },
   payload_too_large: {
     when: "the request is too large for this route; `details.recipe` lists the steps that work",

@@ -53,9 +53,9 @@ export function tellUploads(schemas: Record<string, Json>): void {
     },
     required: [...required, ...more.required],
   });
-  schemas.ImageUploadRequest = of("image", sizes.uploadImageBytes, { required: [] });
+  schemas.ImageUploadRequest = of("image", sizes.uploadPdfBytes, { required: [] });
   schemas.ManifestUploadRequest = of("manifest", batches.manifestBytes, { required: ["kind"] });
-  schemas.DataUploadRequest = of("data", sizes.uploadImageBytes, { required: ["kind", "path"], path });
+  schemas.DataUploadRequest = of("data", sizes.uploadPdfBytes, { required: ["kind", "path"], path });
   schemas.GroundTruthUploadRequest = of("ground_truth", groundTruths.bytes, { required: ["kind"] });
   schemas.UploadRequest = {
     description:

@@ -43,7 +43,7 @@ export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boole
 /**
  * Reads the item's picture, in the version that was there when its line was checked.
  * @throws AppError `conflict` if the object is gone or was replaced; `invalid_request` with `details.reason` for a
- *   URL; `payload_too_large`; `storage_unavailable`.
+ *   URL; `image_too_large`; `storage_unavailable`.
  */
 export async function load(
   services: Pick<RunServices, "bucket" | "times" | "imageUrlHosts">,
