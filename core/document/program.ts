@@ -1,10 +1,11 @@
 import type { Found } from "#core/einvoice/einvoice";
 import type { Encoded, Encoding, Header } from "#core/image/encode";
-import type { Picture } from "#core/image/native";
 import type { Look } from "#core/look/look";
 import type { MimeType } from "#spec/pictures";
-import type { Opened, Text } from "./format/format.ts";
+import type { Text } from "./format/format.ts";
 import { formats } from "./formats.ts";
+import * as Orphan from "./orphan.ts";
+import type { Reader, Shape } from "./reader.ts";
 
 /*
  * The program of the decoder's process. The process that starts it imports this module only for its URL, so it loads
@@ -23,8 +24,6 @@ interface Target {
   /** The password of an encrypted document. Only orders contain it: no file, log or hash does. */
   password?: string | undefined;
 }
-
-type Shape = Omit<Picture, "bytes" | "mimeType" | "index">;
 
 export type Job =
   | ({ op: "header" } & Target)
@@ -75,69 +74,80 @@ export interface Ready {
 
 /**
  * Handles one order at a time. It ends when its parent process ends, even within native work: an orderly end would wait
- * for that work. A decoder that blocks the main thread must run in a worker here, or the parent's end is not noticed.
+ * for that work. Decoders in WebAssembly block this thread, so another one watches the parent from the first of them on.
  */
 export async function serve(): Promise<void> {
+  const parent = process.ppid;
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   // Ctrl-C and service managers signal the whole process group, while the parent may still need this process.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
-  let held: Held = { bytes: new Uint8Array() };
+  let held: Held = { bytes: new Uint8Array(), password: undefined, parent };
   process.on("message", ({ id, job, bytes }: Order) => {
     const work = async () => {
-      if (bytes !== undefined) {
-        held.opened?.then(
-          (opened) => opened.close(),
+      const { password } = job;
+      // What was opened with one password must not be read with another, or with none.
+      if (bytes !== undefined || password !== held.password) {
+        held.reader?.then(
+          (reader) => reader.close(),
           () => undefined,
         );
-        held = { bytes: await taken(bytes) };
+        held = { bytes: bytes === undefined ? held.bytes : await taken(bytes), password, parent };
       }
       return await done(job, held);
     };
     void work().then(
-      (result) => process.send?.({ id, ok: true, result } satisfies Done),
-      (thrown: unknown) => process.send?.({ id, ok: false, ...told(thrown) } satisfies Done),
+      (result) => say({ id, ok: true, result }),
+      (thrown: unknown) => say({ id, ok: false, ...told(thrown) }),
     );
   });
   // Loaded while the caller starts, rather than at the first picture.
-  const [{ load }] = await Promise.all([
-    import("#core/image/native"),
-    import("#core/image/encode"),
-    import("#core/image/look"),
-  ]);
+  const [{ load }] = await Promise.all([import("#core/image/native"), import("./picture.ts")]);
   await load();
-  process.send?.({ ready: true } satisfies Ready);
+  say({ ready: true });
 }
 
-/** The file of the last order, and what a format's module made of it: several orders are about the same file. */
+/** A message that the parent, which is ending, no longer takes is no fault: "disconnect" follows. */
+function say(message: Done | Ready): void {
+  process.send?.(message, undefined, undefined, () => undefined);
+}
+
+/** The file of the last order, and what reads it: several orders are about the same file. */
 interface Held {
   bytes: Uint8Array;
-  opened?: Promise<Opened>;
+  password: string | undefined;
+  reader?: Promise<Reader>;
+  /** The process that started this one. */
+  parent: number;
 }
 
 async function done(job: Job, held: Held): Promise<Result> {
-  const { mimeType, index } = job;
-  const load = formats[mimeType];
-  if (load === undefined) {
-    if (job.op === "embedded") return { invoice: undefined };
-    if (job.op === "text") return { text: undefined };
-    const Encode = await import("#core/image/encode");
-    if (job.op === "header") return await Encode.header(held.bytes, mimeType, index);
-    const picture = { ...job.image, mimeType, index, bytes: held.bytes };
-    if (job.op === "look") return await (await import("#core/image/look")).look(picture);
-    return await Encode.encode(picture, job.options);
+  held.reader ??= readerOf(job, held);
+  const reader = await held.reader;
+  const { index } = job;
+  switch (job.op) {
+    case "header":
+      return await reader.header(index);
+    case "look":
+      return await reader.look(index, job.image);
+    case "encode":
+      return await reader.encode(index, job.image, job.options);
+    case "text":
+      return { text: reader.text?.(index) };
+    case "embedded":
+      return await attached(reader);
   }
-  const Render = await import("./render.ts");
-  held.opened ??= load().then((format) => format.open(held.bytes, { password: job.password }));
-  const opened = await held.opened;
-  if (job.op === "embedded") return await attached(opened);
-  if (job.op === "text") return { text: opened.text?.(index) };
-  if (job.op === "header") return await Render.header(opened, index);
-  if (job.op === "look") return await Render.look(opened, index);
-  return await Render.encode(opened, index, job.options);
 }
 
-async function attached(opened: Opened): Promise<Attached> {
-  const files = opened.attachments?.() ?? [];
+async function readerOf({ mimeType }: Job, { bytes, password, parent }: Held): Promise<Reader> {
+  const load = formats[mimeType];
+  if (load === undefined) return (await import("./picture.ts")).reader(bytes, mimeType);
+  Orphan.endWith(parent);
+  const [{ reader }, format] = await Promise.all([import("./render.ts"), load()]);
+  return reader(await format.open(bytes, { password }));
+}
+
+async function attached(reader: Reader): Promise<Attached> {
+  const files = reader.attachments?.() ?? [];
   if (files.length === 0) return { invoice: undefined };
   const Einvoice = await import("#core/einvoice/einvoice");
   return { invoice: Einvoice.find(files.map(({ bytes }) => bytes)) };

@@ -57,3 +57,15 @@ test("a refusal of the module is the caller's error, and the password reaches no
     details: { reason: "pdf_encrypted" },
   });
 });
+
+test("what was opened with a password is not read with another one, nor without, although the file is the same", async () => {
+  const opened = await Document.open(await gif(), { decoder, password: "right" });
+  const grayOf = async (document: Document.Document) =>
+    gray((await Document.prepare(document.first, { maxImageTokens: 64 })).bytes, 5);
+  expect(await grayOf(opened)).toBe(50);
+  // The decoder still holds the bytes.
+  expect(await grayOf(await Document.open(await gif(), { decoder }))).toBe(100);
+  const wrong = Document.open(await gif(), { decoder, password: "wrong" });
+  await expect(wrong).rejects.toMatchObject({ details: { reason: "pdf_encrypted" } });
+  expect(await grayOf(await Document.open(await gif(), { decoder, password: "right" }))).toBe(150);
+});

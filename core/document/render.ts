@@ -5,14 +5,27 @@ import { reducedSize } from "#core/look/grey";
 import type { Look } from "#core/look/look";
 import { sizes } from "#spec/limits";
 import type { File, Opened, Shape, Size } from "./format/format.ts";
+import type { Reader } from "./reader.ts";
 
 /* Pages of a format's module (./format/format.ts) as headers and as pictures, in the decoder's process. */
 
 /** Pixels of a drawn page beyond these show no more: print of 4 points is 17 pixels high. */
 const mostDotsPerInch = 300;
 
+/** What a format's module opened, as orders ask for it. */
+export function reader(opened: Opened): Reader {
+  return {
+    header: (index) => header(opened, index),
+    look: (index) => look(opened, index),
+    encode: (index, _, options) => encode(opened, index, options),
+    text: (index) => opened.text?.(index),
+    attachments: () => opened.attachments?.() ?? [],
+    close: () => opened.close(),
+  };
+}
+
 /** A page's header, as that of a picture. */
-export async function header(opened: Opened, index: number): Promise<Encode.Header> {
+async function header(opened: Opened, index: number): Promise<Encode.Header> {
   const { width, height, unit } = await opened.shape(index);
   return {
     width,
@@ -27,7 +40,7 @@ export async function header(opened: Opened, index: number): Promise<Encode.Head
 }
 
 /** The page within its budget, as `Encode.encode` does it for a picture. @throws AppError `invalid_image`. */
-export async function encode(opened: Opened, index: number, asked: Encode.Encoding): Promise<Encode.Encoded> {
+async function encode(opened: Opened, index: number, asked: Encode.Encoding): Promise<Encode.Encoded> {
   const options = { ...asked, standardCodes: true };
   const natural = pixelsOf(await opened.shape(index));
   const size = Encode.scaled(natural, options);
@@ -42,7 +55,7 @@ export async function encode(opened: Opened, index: number, asked: Encode.Encodi
 }
 
 /** One look at the page, as at a picture. @throws AppError `invalid_image`. */
-export async function look(opened: Opened, index: number): Promise<Look> {
+async function look(opened: Opened, index: number): Promise<Look> {
   const natural = pixelsOf(await opened.shape(index));
   const raster = await opened.raster(index, reducedSize(natural.width, natural.height));
   const Look = await import("#core/image/look");

@@ -1,4 +1,5 @@
 import { type Beside, date, decimal, type Fields, type Line, line, type Tax } from "./fields.ts";
+import type { Root } from "./schema.ts";
 import { all, type Element, first, text } from "./xml.ts";
 
 /*
@@ -7,11 +8,17 @@ import { all, type Element, first, text } from "./xml.ts";
  * places of the same names, which `either` knows.
  */
 
-/** Namespaces of root elements that this module reads. */
-export const namespaces: Readonly<Record<string, string>> = {
-  "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100": "CrossIndustryInvoice",
-  "urn:ferd:CrossIndustryDocument:invoice:1p0": "CrossIndustryDocument",
-  "urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100": "SCRDMCCBDACIOMessageStructure",
+/** The root elements that this module reads, by namespace. */
+export const roots: Readonly<Record<string, Root>> = {
+  "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100": {
+    name: "CrossIndustryInvoice",
+    syntax: "cii",
+  },
+  "urn:ferd:CrossIndustryDocument:invoice:1p0": { name: "CrossIndustryDocument", syntax: "zugferd1" },
+  "urn:un:unece:uncefact:data:SCRDMCCBDACIOMessageStructure:100": {
+    name: "SCRDMCCBDACIOMessageStructure",
+    syntax: "order-x",
+  },
 };
 
 function either(element: Element | undefined, ...paths: string[]): Element | undefined {
@@ -80,7 +87,7 @@ const tax = (element: Element): Tax => ({
   amount: amountAt(element, "CalculatedAmount"),
 });
 
-/** The fields of a document whose root element is one of `namespaces`. */
+/** The fields of a document whose root element is one of `roots`. */
 export function read(root: Element): { fields: Fields; beside: Beside } {
   const document = either(root, "ExchangedDocument", "HeaderExchangedDocument");
   const trade = either(root, "SupplyChainTradeTransaction", "SpecifiedSupplyChainTradeTransaction");

@@ -11,11 +11,7 @@ import * as Xml from "./xml.ts";
  * writers disagree about `/AFRelationship`.
  */
 
-const syntaxes: Readonly<Record<string, Embedded["syntax"]>> = {
-  CrossIndustryInvoice: "cii",
-  CrossIndustryDocument: "zugferd1",
-  SCRDMCCBDACIOMessageStructure: "order-x",
-};
+const readers = [Cii, Ubl] as const;
 
 /** An attachment that is an e-invoice, or one that would be but cannot be read, with the reason. */
 export type Found = { embedded: Embedded } | { problem: string };
@@ -30,16 +26,17 @@ function read(bytes: Uint8Array, limits?: typeof Xml.bounds): Found | undefined 
     if (!(thrown instanceof Xml.XmlError)) throw thrown;
     return mentionsInvoice(bytes) ? { problem: thrown.message } : undefined;
   }
-  if (Cii.namespaces[root.ns] === root.name)
-    return finished(syntaxes[root.name] ?? "cii", Cii.guideline(root), Cii.read(root));
-  if (Ubl.namespaces[root.ns] === root.name) return finished("ubl", Ubl.guideline(root), Ubl.read(root));
+  for (const { roots, guideline, read: fieldsOf } of readers) {
+    const known = roots[root.ns];
+    if (known?.name === root.name) return finished(known.syntax, guideline(root), fieldsOf(root));
+  }
   return undefined;
 }
 
 /** True if unreadable XML names one of the namespaces near its beginning. */
 function mentionsInvoice(bytes: Uint8Array): boolean {
   const head = Buffer.from(bytes.subarray(0, 8_000)).toString("latin1").replaceAll("\0", "");
-  return [...Object.keys(Cii.namespaces), ...Object.keys(Ubl.namespaces)].some((ns) => head.includes(ns));
+  return readers.some(({ roots }) => Object.keys(roots).some((ns) => head.includes(ns)));
 }
 
 function finished(

@@ -39,3 +39,9 @@ export const Embedded = z
     description: "An e-invoice that the document carries as XML. It never replaces what the model read.",
   });
 export type Embedded = z.output<typeof Embedded>;
+
+/** A root element, and the syntax of files that begin with it. */
+export interface Root {
+  name: string;
+  syntax: Embedded["syntax"];
+}

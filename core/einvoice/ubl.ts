@@ -1,12 +1,13 @@
 import { type Beside, date, decimal, type Fields, type Line, line, type Tax } from "./fields.ts";
+import type { Root } from "./schema.ts";
 import { all, type Element, first, text } from "./xml.ts";
 
 /* UBL 2.1, as Peppol BIS Billing and XRechnung write it. Paths: EN 16931-3-2. */
 
-/** Namespaces of root elements that this module reads. */
-export const namespaces: Readonly<Record<string, string>> = {
-  "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2": "Invoice",
-  "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2": "CreditNote",
+/** The root elements that this module reads, by namespace. */
+export const roots: Readonly<Record<string, Root>> = {
+  "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2": { name: "Invoice", syntax: "ubl" },
+  "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2": { name: "CreditNote", syntax: "ubl" },
 };
 
 /** The profile's identifier. */
@@ -46,7 +47,7 @@ const tax = (element: Element): Tax => ({
   amount: amount(element, "TaxAmount"),
 });
 
-/** The fields of a document whose root element is one of `namespaces`. */
+/** The fields of a document whose root element is one of `roots`. */
 export function read(root: Element): { fields: Fields; beside: Beside } {
   const seller = first(root, "AccountingSupplierParty/Party");
   const account = first(root, "PaymentMeans/PayeeFinancialAccount");

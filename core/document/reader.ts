@@ -1,0 +1,22 @@
+import type { Encoded, Encoding, Header } from "#core/image/encode";
+import type { Picture } from "#core/image/native";
+import type { Look } from "#core/look/look";
+import type { Text } from "./format/format.ts";
+
+/** What is known of a page's picture from its header. */
+export type Shape = Omit<Picture, "bytes" | "mimeType" | "index">;
+
+/**
+ * A file that the decoder's process holds open: what orders ask of it, whatever decodes its pages. `index` is the
+ * decoder's number of a page, from 0. Each may throw AppError `invalid_image`.
+ */
+export interface Reader {
+  header(index: number): Promise<Header>;
+  look(index: number, image: Shape): Promise<Look>;
+  encode(index: number, image: Shape, options: Encoding): Promise<Encoded>;
+  /** As `Opened.text`; a kind that has no text layer leaves it out. */
+  text?(index: number): Text | undefined;
+  /** As `Opened.attachments`. */
+  attachments?(): readonly { bytes: Uint8Array }[];
+  close(): void;
+}
