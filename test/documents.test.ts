@@ -112,12 +112,14 @@ test("items of a batch read the pages that their lines name, or all, and a page 
   const made = await at.call("/v1/batch_extract", { json: { run_id: "paged", manifest, concurrency: 1 } });
   expect(made.status, made.text).toBe(202);
   const run = async () => (await at.call("/v1/runs/paged")).body;
-  await expect.poll(run, { timeout: 20_000 }).toMatchObject({ status: "succeeded" });
+  await expect
+    .poll(run, { timeout: 20_000 })
+    .toMatchObject({ status: "succeeded", counts: { total: 3, pages: 5 }, types: { "image/tiff": 2 } });
   expect((await at.call("/v1/runs/paged/items")).body).toMatchObject({
     items: [
-      { status: "succeeded", result: { total: "3.00" } },
-      { status: "succeeded", result: { total: "3.00" } },
-      { status: "failed", error: { code: "invalid_request" } },
+      { status: "succeeded", result: { total: "3.00" }, pages: 2 },
+      { status: "succeeded", result: { total: "3.00" }, pages: 3 },
+      { status: "failed", error: { code: "invalid_request" }, pages: null },
     ],
   });
   expect(await asked(from)).toEqual([3, 2, 1, 2, 3]);
@@ -133,6 +135,32 @@ test("items of a batch read the pages that their lines name, or all, and a page 
     json: { run_id: "paged", manifest: manifest.map((line) => ({ ...line, pages: [1] })), concurrency: 1 },
   });
   expect([other.status, errorOf(other).details.reason]).toEqual([409, "id_reused"]);
+});
+
+test("documents with more pages than a run allows fail without a call, in its reruns too; usage counts pages", async () => {
+  const used = async () =>
+    ((await at.call("/v1/usage?group_by=key")).body as { total: { pages: number } }).total.pages;
+  const before = await used();
+  const { image_ref } = await at.upload(await sheets(3), "image/tiff");
+  const manifest = [{ image_ref }, { image_ref, pages: [2, 1] }];
+  const json = { run_id: "short", manifest, max_pages: 2, persist_inputs: true };
+  const refused = await at.call("/v1/batch_extract", { json: { ...json, max_pages: 51 } });
+  expect([refused.status, issuesOf(refused)[0]?.path]).toEqual([400, "max_pages"]);
+  const from = at.model.requests.length;
+  const made = await at.call("/v1/batch_extract", { json });
+  expect([made.status, made.body]).toMatchObject([202, { max_pages: 2 }]);
+  const run = async (id: string) => (await at.call(`/v1/runs/${id}`)).body;
+  await expect.poll(() => run("short"), { timeout: 20_000 }).toMatchObject({ status: "succeeded" });
+  const error = { code: "invalid_image", details: { reason: "too_many_pages", pages: 3, limit: 2 } };
+  expect((await at.call("/v1/runs/short/items")).body).toMatchObject({
+    items: [{ status: "failed", error }, { status: "succeeded" }],
+  });
+  expect(await asked(from)).toEqual([2, 1]);
+  expect((await used()) - before).toBe(2);
+  const rerun = { source_run_id: "short", run_id: "short-again", only: "failed" };
+  expect((await at.call("/v1/batch_extract_rerun", { json: rerun })).body).toMatchObject({ max_pages: 2 });
+  await expect.poll(() => run("short-again"), { timeout: 20_000 }).toMatchObject({ counts: { failed: 1 } });
+  expect((await at.call("/v1/runs/short-again/items")).body).toMatchObject({ items: [{ error }] });
 });
 
 test("a run without a look says so of each item, its reruns too, and is another run than one with it", async () => {

@@ -1,6 +1,7 @@
 /** Options that several commands share, and their checks. */
 import type { Command } from "commander";
 import { type Context, UsageError } from "#cli/terminal/context";
+import { documents } from "#spec/limits";
 
 export interface Common {
   json?: boolean;
@@ -62,6 +63,18 @@ export const noLook = [
 /** Its value for the API; empty if it was not given, and the server decides. */
 export function lookOf(look: boolean): { look?: false } {
   return look ? {} : { look: false };
+}
+
+/** `--max-pages`, for commands that start a run. */
+export const maxPages = [
+  "--max-pages <n>",
+  `documents with more pages fail, 1 to ${documents.queuedPages} (default: ${documents.queuedPages})`,
+] as const;
+
+/** Its value for the API; empty if it was not given. Throws UsageError. */
+export function maxPagesOf(text: string | undefined): { max_pages?: number } {
+  const number = wholeNumber("--max-pages", text, documents.queuedPages);
+  return number === undefined ? {} : { max_pages: number };
 }
 
 export interface Owned extends Common {

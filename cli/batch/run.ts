@@ -31,7 +31,9 @@ export const Run = z.looseObject({
     succeeded: z.number(),
     failed: z.number(),
     canceled: z.number(),
+    pages: z.number().optional(),
   }),
+  types: z.record(z.string(), z.number()).optional(),
   with_warnings: z.number().optional(),
   error: z.looseObject({ code: z.string(), message: z.string() }).nullish(),
   /** Its newest evaluation. */
@@ -215,7 +217,17 @@ export function told(run: Run): string {
     ...(warned > 0 ? [`${warned} with warnings`] : []),
   ];
   const why = run.error ? `: ${run.error.message} (${run.error.code})` : "";
-  return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}`);
+  return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}${filesOf(run)}`);
+}
+
+/** `; 40 JPEG, 3 PDF, 55 pages`; empty where nothing was read, or by a server that does not say so. */
+function filesOf({ types = {}, counts }: Run): string {
+  const files = Object.entries(types).map(
+    ([type, count]) => `${count} ${type.slice(type.indexOf("/") + 1).toUpperCase()}`,
+  );
+  if (files.length === 0) return "";
+  const { pages = 0 } = counts;
+  return `; ${[...files, `${pages} ${pages === 1 ? "page" : "pages"}`].join(", ")}`;
 }
 
 /** `batch-20261123-101500-x3f9a1`: sorts by time, and differs for two runs in the same second. */

@@ -25,6 +25,7 @@ const State = z.object({
     concurrency: z.number().optional(),
     persist_inputs: z.boolean().optional(),
     look: z.boolean().optional(),
+    max_pages: z.number().optional(),
     webhook_url: z.string().optional(),
     expires_after: z.number().optional(),
     gt_id: z.string().optional(),

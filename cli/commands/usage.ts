@@ -17,6 +17,7 @@ interface UsageOptions extends Options.Common {
 
 const Sums = z.looseObject({
   items: z.number(),
+  pages: z.number().optional(),
   prompt_tokens: z.number(),
   completion_tokens: z.number(),
   model_calls: z.number(),
@@ -44,7 +45,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
   return Help.add(
     Options.common(
       new Command("usage")
-        .description("items, tokens, model seconds and cost; with admin:all_keys of all keys (GET /v1/usage)")
+        .description(
+          "items, pages, tokens, model seconds and cost; with admin:all_keys of all keys (GET /v1/usage)",
+        )
         .option("--from <day>", "first UTC day, as 2026-11-23 (default: 29 days before the last)")
         .option("--to <day>", "last UTC day (default: today)")
         .addOption(
@@ -86,7 +89,7 @@ function table(json: unknown, context: Context): string {
   const { group_by: groupBy, items, total, from, to, stored } = report.data;
   const sums = Table.table(
     [
-      [groupBy.toUpperCase(), "ITEMS", "CALLS", "MODEL S", "PROMPT", "COMPLETION", "MB", "COST"],
+      [groupBy.toUpperCase(), "ITEMS", "PAGES", "CALLS", "MODEL S", "PROMPT", "COMPLETION", "MB", "COST"],
       ...items.map((row) => rowOf(row.day ?? row.key_id ?? row.task_id ?? "-", row)),
       rowOf(`${from} to ${to}`, total),
     ],
@@ -101,6 +104,7 @@ function rowOf(name: string, sums: z.output<typeof Sums>): string[] {
   return [
     name,
     String(sums.items),
+    String(sums.pages ?? "-"),
     String(sums.model_calls),
     sums.model_seconds.toFixed(1),
     String(sums.prompt_tokens),

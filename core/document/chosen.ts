@@ -22,7 +22,7 @@ export function chosen(
   const pages = wanted ?? Array.from({ length: document.pages }, (_, index) => index + 1);
   if (pages.length <= most) return [...pages];
   const more =
-    most < documents.queuedPages
+    most === documents.callPages
       ? `, or send it as a batch or with Prefer: respond-async, which read up to ${documents.queuedPages}`
       : "";
   throw new AppError(

@@ -51,6 +51,7 @@ const spent: Used = {
   modelCalls: 1,
   modelMs: 1_500,
   imageBytes: 7,
+  pages: 1,
 };
 const succeeded: Row.Ending = { status: "succeeded", artifactRel: "a", schemaOk: true };
 const failed = (status: "failed" | "retryable" | "queued"): Row.Ending => ({
@@ -147,6 +148,7 @@ describe("what the model was asked for", () => {
     modelCalls: times,
     modelMs: 1_500 * times,
     imageBytes: 7 * times,
+    pages: times,
   });
 
   test("is counted with every ending, hand-over and requeue, in the same batch", async () => {

@@ -56,6 +56,8 @@ export const extractTable = sqliteTable(
     claims: integer("claims").notNull().default(0),
     /** How often the connection to the model server was lost after the picture was sent. */
     suspects: integer("suspects").notNull().default(0),
+    /** Calls of stored steps (core/reading/steps) whose usage is counted. */
+    callsCounted: integer("calls_counted").notNull().default(0),
   },
   (table) => [
     primaryKey({ columns: [table.keyId, table.requestId] }),

@@ -10,6 +10,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { Code, Details } from "#core/error";
 import type { Warning } from "#core/reading/warning";
+import type { MimeType } from "#spec/pictures";
 import type { EvaluateBy } from "./evaluate-by.ts";
 import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
@@ -92,6 +93,8 @@ export const runTable = sqliteTable(
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
     /** False: its pictures are sent without a look at them; null: as the stage is set. */
     look: integer("look", { mode: "boolean" }),
+    /** Documents with more pages than this fail; null: as many as an item may have. */
+    maxPages: integer("max_pages"),
     /** The labels for the evaluation at its end; null without an evaluation. */
     evaluateBy: text("evaluate_by", { mode: "json" }).$type<EvaluateBy>(),
     webhookUrl: text("webhook_url"),
@@ -107,6 +110,10 @@ export const runTable = sqliteTable(
     schemaFailed: count("schema_failed"),
     /** Items with a warning. */
     warned: count("warned"),
+    /** Pages that were read, of all items. */
+    pages: count("pages"),
+    /** How many files of each media type were read. */
+    types: text("types", { mode: "json" }).$type<Partial<Record<MimeType, number>>>(),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
     /** How many times the model was asked, and how long that took in all. */
@@ -199,6 +206,8 @@ export const itemTable = sqliteTable(
     attempts: count("attempts"),
     /** Claims without an ending or a requeue: the worker died. */
     claims: count("claims"),
+    /** Calls of stored steps (core/reading/steps) whose usage is counted. */
+    callsCounted: count("calls_counted"),
     /** How often the connection to the model server was lost after the picture was sent. */
     suspects: count("suspects"),
     /** How often its message came from the dead-letter queue. */
@@ -207,6 +216,8 @@ export const itemTable = sqliteTable(
     /** An artifact that could not be put during an outage of the bucket. The next worker writes it. */
     pendingArtifact: text("pending_artifact"),
     artifactRel: text("artifact_rel"),
+    /** Pages that the model read; null where it was not asked, and of items from before it was stored. */
+    pagesRead: integer("pages_read"),
     /** As JSON text up to 16 KiB, so that lists need no artifact; null if it is larger, or if there is none. */
     result: text("result"),
     schemaOk: integer("schema_ok", { mode: "boolean" }),

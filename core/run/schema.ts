@@ -7,6 +7,7 @@ import { Complete, Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
 import * as Limits from "#spec/limits";
+import { mimeTypes } from "#spec/pictures";
 import * as EvaluateBy from "./evaluate-by.ts";
 import { Skipped } from "./skipped.ts";
 import { Tags } from "./tags.ts";
@@ -102,6 +103,14 @@ const common = {
     description:
       "False: the pictures are not looked at before they are sent: as EXIF turns them, and their `quality` is null. Default: as the stage is set (`LOOK`, on).",
   }),
+  max_pages: z
+    .int()
+    .min(1)
+    .max(Limits.documents.queuedPages)
+    .optional()
+    .meta({
+      description: `Documents with more pages to read fail with \`invalid_image\` (\`details.reason\` \`too_many_pages\`) and are not read. Default: ${Limits.documents.queuedPages}.`,
+    }),
   expires_after: z.int(lifetime).min(60, lifetime).max(3_153_600_000, lifetime).optional().meta({
     description:
       "So many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Otherwise it stays until you delete it, or as long as things are kept for your key.",
@@ -183,6 +192,7 @@ export const RerunRequest = z
       .optional()
       .meta({ description: "Default: the source run's." }),
     look: common.look.meta({ description: "Default: as in the source run." }),
+    max_pages: common.max_pages.meta({ description: "Default: as in the source run." }),
     source_run_id: z.string().min(1).max(100).meta({
       pattern: Id.runIdPattern.source,
       description: "The run whose pictures are read again.",
@@ -241,6 +251,7 @@ export const Run = z
     started_at: z.iso.datetime().nullable(),
     finished_at: z.iso.datetime().nullable(),
     concurrency: z.int(),
+    max_pages: z.int().nullable().meta({ description: "Most pages of an item; null: none was given." }),
     expires_after: z.int().nullable().meta({ description: "Seconds after its end; null: none was given." }),
     source: z.object({
       kind: z.enum(["manifest", "manifest_ref", "images_dir", "upload", "rerun"]),
@@ -258,6 +269,13 @@ export const Run = z
       succeeded: z.int(),
       failed: z.int(),
       canceled: z.int(),
+      pages: z
+        .int()
+        .meta({ description: "Pages that were read so far, of all items; the others count items." }),
+    }),
+    types: z.partialRecord(z.enum(mimeTypes), z.int()).meta({
+      description:
+        'How many files of each type were read so far, by their bytes, such as `{"application/pdf": 3}`.',
     }),
     schema_ok: z.int().meta({ description: "Items whose result matches the schema." }),
     schema_failed: z.int(),
@@ -329,6 +347,9 @@ export const Item = z
       .nullable()
       .meta({ description: `The arithmetic over what was read. ${unknownInLists}` }),
     warnings: Warnings,
+    pages: z.int().nullable().meta({
+      description: "How many pages were read. Null where the model was not asked, and of older runs.",
+    }),
     quality: Extract.shape.quality,
     embedded: Extract.shape.embedded,
     error: StoredError.nullable(),

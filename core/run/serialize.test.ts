@@ -22,6 +22,7 @@ const row: RunRow = {
   evaluateBy: null,
   persistInputs: true,
   look: null,
+  maxPages: null,
   webhookUrl: null,
   expiresAfterS: null,
   webhook: null,
@@ -33,6 +34,8 @@ const row: RunRow = {
   schemaOk: 2,
   schemaFailed: 1,
   warned: 1,
+  pages: 9,
+  types: { "application/pdf": 3 },
   promptTokens: 100,
   completionTokens: 20,
   modelCalls: 5,
@@ -55,7 +58,8 @@ describe("the answer about a run", () => {
   test("counts items as queued that neither run nor have ended, and holds no secret", () => {
     const answer = of({}, 2);
     expect(Run.strict().parse(answer)).toMatchObject({
-      counts: { total: 10, queued: 3, running: 2, succeeded: 3, failed: 1, canceled: 1 },
+      counts: { total: 10, queued: 3, running: 2, succeeded: 3, failed: 1, canceled: 1, pages: 9 },
+      types: { "application/pdf": 3 },
       timings_ms: { total: null, planning: 2_000, inference: 900 },
       usage: { prompt_tokens: 100, completion_tokens: 20, attempts: 5 },
       waiting_for: "model_server",
@@ -126,9 +130,11 @@ test("the answer about an item has its result as it was, and its id within the r
     notBefore: null,
     attempts: 1,
     claims: 1,
+    callsCounted: 0,
     suspects: 0,
     buried: 0,
     pendingArtifact: null,
+    pagesRead: 2,
     artifactRel: "extracts/2026-11-23/alice/a.b-1~7.json",
     result: '{"total":"1,00"}',
     schemaOk: true,
@@ -149,6 +155,7 @@ test("the answer about an item has its result as it was, and its id within the r
   expect(Item.strict().parse(answer)).toMatchObject({
     index: 7,
     request_id: "a.b-1~7",
+    pages: 2,
     result: { total: "1,00" },
     warnings: [{ code: "pages_not_read", read: 1, of: 2 }],
     error: null,

@@ -12,6 +12,8 @@ export const usageTable = sqliteTable(
     taskId: text("task_id").notNull(),
     /** Accepted pictures; those of a run are counted together when it is accepted. */
     items: count("items"),
+    /** Pages that the model read; a picture has one. */
+    pages: count("pages"),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
     modelCalls: count("model_calls"),

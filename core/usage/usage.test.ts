@@ -26,7 +26,7 @@ const user = (limits: Partial<KeyLimits>, keyId = "client-1"): Allowance.User =>
   keyId,
   limits: { ...noLimits, ...limits },
 });
-const nothing = { promptTokens: 0, completionTokens: 0, modelCalls: 0, modelMs: 0, imageBytes: 0 };
+const nothing = { promptTokens: 0, completionTokens: 0, modelCalls: 0, modelMs: 0, imageBytes: 0, pages: 0 };
 const always = sql`true`;
 
 const settle = async (calls: Promise<unknown>[]) => {
@@ -200,8 +200,22 @@ describe("what is shown of it", () => {
   const day = (n: number) => new Date(noon.getTime() - n * 24 * 3_600_000);
 
   beforeEach(async () => {
-    await use({ promptTokens: 100, completionTokens: 10, modelCalls: 1, modelMs: 1_500, imageBytes: 9 });
-    await use({ promptTokens: 100, completionTokens: 10, modelCalls: 2, modelMs: 2_000, imageBytes: 9 });
+    await use({
+      promptTokens: 100,
+      completionTokens: 10,
+      modelCalls: 1,
+      modelMs: 1_500,
+      imageBytes: 9,
+      pages: 3,
+    });
+    await use({
+      promptTokens: 100,
+      completionTokens: 10,
+      modelCalls: 2,
+      modelMs: 2_000,
+      imageBytes: 9,
+      pages: 1,
+    });
     await use({ modelMs: 500, modelCalls: 1 }, day(1), "client-1", "payment_v1");
     await use({ modelMs: 7_000, modelCalls: 1 }, noon, "client-2");
     await use({ modelMs: 1_000_000, modelCalls: 1 }, day(30));
@@ -209,9 +223,10 @@ describe("what is shown of it", () => {
   });
 
   test("a key sees its own days, with their sum, and no older ones", async () => {
-    const none = { items: 0, prompt_tokens: 0, completion_tokens: 0, image_bytes: 0, cost: null };
+    const none = { items: 0, pages: 0, prompt_tokens: 0, completion_tokens: 0, image_bytes: 0, cost: null };
     const today = {
       items: 12,
+      pages: 4,
       prompt_tokens: 200,
       completion_tokens: 20,
       model_calls: 3,

@@ -22,6 +22,8 @@ export interface Used {
   modelMs: number;
   /** Bytes of the pictures as received. */
   imageBytes: number;
+  /** Pages that were answered. */
+  pages: number;
 }
 
 /** Adds accepted items to the day's row if the condition holds, such as `changes() = 1` directly after the statement that inserts them. */
@@ -48,6 +50,7 @@ export function record(
       model_calls: what.modelCalls,
       model_ms: Math.round(what.modelMs),
       image_bytes: what.imageBytes,
+      pages: what.pages,
     },
     onlyIf,
   );
@@ -68,7 +71,10 @@ function add(
 }
 
 const Sums = z.object({
-  items: z.int().meta({ description: "Pictures accepted" }),
+  items: z.int().meta({ description: "Pictures and documents accepted" }),
+  pages: z.int().meta({
+    description: "Pages that the model read: one of a picture. Days before this was counted have 0.",
+  }),
   prompt_tokens: z.int(),
   completion_tokens: z.int(),
   model_calls: z.int().meta({ description: "Calls to the model server, repeats within an attempt included" }),
@@ -181,14 +187,16 @@ const counted = [
   "model_calls",
   "model_ms",
   "image_bytes",
+  "pages",
 ] as const;
 
 /** `amounts` in the order of `counted`. */
 function sumsOf(amounts: number[], gpuCostPerHour: number | undefined): Sums {
-  const [items = 0, promptTokens = 0, completionTokens = 0, modelCalls = 0, modelMs = 0, imageBytes = 0] =
-    amounts;
+  const [items = 0, promptTokens = 0, completionTokens = 0, ...others] = amounts;
+  const [modelCalls = 0, modelMs = 0, imageBytes = 0, pages = 0] = others;
   return {
     items,
+    pages,
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     model_calls: modelCalls,

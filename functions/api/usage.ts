@@ -12,7 +12,7 @@ export const operations = {
   "GET /v1/usage": operation({
     summary: "Usage of the model",
     description:
-      "Sums by day (UTC), key or task from `from` to `to`, both included: the last 30 days by default, at most 400. A key sees its own usage; with the scope `admin:all_keys` that of all keys, or of one with `key_id`.\n\n`items` are accepted pictures; those of a run all count when the run is accepted. Tokens, model calls and model seconds count when an attempt ends, with any outcome. `cost` is the model seconds at the operator's price of a GPU hour, null if no price is set. Calls that ran at the same time each count in full, so it is an upper bound. `stored` is what the bucket holds.",
+      "Sums by day (UTC), key or task from `from` to `to`, both included: the last 30 days by default, at most 400. A key sees its own usage; with the scope `admin:all_keys` that of all keys, or of one with `key_id`.\n\n`items` are accepted pictures; those of a run all count when the run is accepted. `pages`, tokens, model calls and model seconds count when an attempt ends, with any outcome. `cost` is the model seconds at the operator's price of a GPU hour, null if no price is set. Calls that ran at the same time each count in full, so it is an upper bound. `stored` is what the bucket holds.",
     query: z.strictObject({
       from: day.optional().meta({ description: "First day; 29 days before `to` by default" }),
       to: day.optional().meta({ description: "Last day; today by default" }),

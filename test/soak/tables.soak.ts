@@ -99,6 +99,7 @@ test("tables of any text and amount read alike by three other programs, and thei
         ...{
           normalized: { total, day: { value: at.toISOString().slice(0, 10) } },
           warnings: [],
+          pages: 1,
           attempts: 1,
         },
         ...{ model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },

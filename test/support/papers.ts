@@ -21,6 +21,7 @@ export function item(
   return {
     ...{ index, task_id: taskId, custom_id: null, file: `${index}.png`, tags: null, status: "succeeded" },
     ...{ request_id: `r~${index}`, artifact_rel: null, warnings: [], error: null, attempts: 1, result },
+    pages: 1,
     ...{ schema_ok: true, model: "m", prompt_sha256: "p", schema_sha256: "s", image_sha256: "i" },
     timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
     usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },

@@ -32,6 +32,7 @@ interface BatchOptions extends Options.Common, Results.TableOptions {
   out?: string;
   keepInputs?: boolean;
   look: boolean;
+  maxPages?: string;
   webhook?: string;
   expiresAfter?: string;
   limit?: string;
@@ -92,6 +93,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--force", "overwrite an existing file")
           .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
           .option(...Options.noLook)
+          .option(...Options.maxPages)
           .option("--webhook <url>", "an https address that is called when the run has ended")
           .option(...Options.expiresAfter)
           .option("--limit <n>", "only the first N pictures")
@@ -220,6 +222,7 @@ function requestOf(context: Context, options: BatchOptions): State.State["option
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(options.keepInputs ? { persist_inputs: true } : {}),
     ...Options.lookOf(options.look),
+    ...Options.maxPagesOf(options.maxPages),
     ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
     ...Options.expiresAfterOf(options.expiresAfter),
   };

@@ -18,6 +18,7 @@ interface RerunOptions extends Options.Common, Results.TableOptions {
   runId?: string;
   keepInputs?: boolean;
   look: boolean;
+  maxPages?: string;
   webhook?: string;
   expiresAfter?: string;
   wait?: boolean;
@@ -58,6 +59,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .option("--run-id <id>", "your own id of the new run")
           .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
           .option(...Options.noLook)
+          .option(...Options.maxPages)
           .option("--webhook <url>", "an https address that is called when the run has ended")
           .option(...Options.expiresAfter)
           .option("--wait", "wait for its end and print the results")
@@ -89,6 +91,7 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(options.keepInputs ? { persist_inputs: true } : {}),
       ...Options.lookOf(options.look),
+      ...Options.maxPagesOf(options.maxPages),
       ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
       ...Options.expiresAfterOf(options.expiresAfter),
     });

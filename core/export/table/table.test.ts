@@ -58,7 +58,16 @@ test("what a value means stands behind all that was there before it", () => {
   expect(namesOf(Table.ofItems(fields))).toEqual([
     ...["index", "custom_id", "file", "status", "request_id", "schema_ok", "error_code", "error_message"],
     ...["date", "shop.name", "total", "warnings", "complete"],
-    ...["date_value", "total_value", "total_currency", "checks_failed", "ambiguous", "tags", "quality"],
+    ...[
+      "date_value",
+      "total_value",
+      "total_currency",
+      "checks_failed",
+      "ambiguous",
+      "tags",
+      "quality",
+      "pages",
+    ],
   ]);
   expect(shown(Table.ofItems(fields))).toEqual([
     {
@@ -103,7 +112,16 @@ test("printed values alone are the table as it was, canonical ones leave out wha
   ]);
   expect(namesOf(Table.ofItems(fields, "canonical"))?.slice(8)).toEqual([
     ...["shop.name", "warnings", "complete"],
-    ...["date_value", "total_value", "total_currency", "checks_failed", "ambiguous", "tags", "quality"],
+    ...[
+      "date_value",
+      "total_value",
+      "total_currency",
+      "checks_failed",
+      "ambiguous",
+      "tags",
+      "quality",
+      "pages",
+    ],
   ]);
 });
 
@@ -119,7 +137,15 @@ test("a field with the name of another column gets a column of its own", () => {
   );
   expect(names?.slice(8)).toEqual([
     ...["result.status", "checks_failed", "total_value", "total", "warnings", "complete"],
-    ...["canonical.total_value", "total_currency", "canonical.checks_failed", "ambiguous", "tags", "quality"],
+    ...[
+      "canonical.total_value",
+      "total_currency",
+      "canonical.checks_failed",
+      "ambiguous",
+      "tags",
+      "quality",
+      "pages",
+    ],
   ]);
   expect(new Set(names).size).toBe(names?.length);
   for (const task of Task.list())

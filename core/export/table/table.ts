@@ -19,6 +19,7 @@ export type Row = Omit<Item, "warnings" | Later> & { [Name in Later]?: Item[Name
 };
 type Later =
   | "tags"
+  | "pages"
   | "task_id"
   | "schema_errors"
   | "normalized"
@@ -80,6 +81,7 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
     ),
     tagged,
     text("quality", ({ item }) => item.quality && (item.quality.ok ? "ok" : spaced(item.quality.reasons))),
+    { ...text("pages", ({ item }) => item.pages), type: "integer" as const },
   ];
   const columns = laidOut({ fields: single, about, behind, more, shown, keyOf: (path) => path });
   return { columns, entriesOf: (item) => [{ item, printed: item.result }] };

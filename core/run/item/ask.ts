@@ -50,7 +50,7 @@ export async function ask(
       kept = true;
     }
     document = await Document.open(bytes, { decoder: services.decoder, signal });
-    pages = chosen(document, row.pages ?? undefined, documents.queuedPages);
+    pages = chosen(document, row.pages ?? undefined, run.maxPages ?? documents.queuedPages);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;

@@ -5,7 +5,7 @@ import * as Conclude from "#core/reading/conclude";
 import * as Record from "#core/reading/record";
 import { storedError } from "#core/reading/record";
 import { type Artifact, askedNobody } from "#core/reading/schema";
-import { usedOf } from "#core/reading/used";
+import { pagesOf, usedOf } from "#core/reading/used";
 import { pauseStatement } from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
 import { type ItemRow, itemTable as item, type RunRow, runTable } from "#core/run/run.sql";
@@ -39,6 +39,7 @@ function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Data
           sql`completion_tokens = completion_tokens + ${spent.completionTokens}`,
           sql`model_calls = model_calls + ${spent.modelCalls}`,
           sql`model_ms = model_ms + ${spent.modelMs}`,
+          sql`pages = pages + ${spent.pages}`,
         ];
   const changes = [...set, ...counted, sql`touched_at = ${now.getTime()}`];
   const used = { keyId: runRow.keyId, taskId: runRow.taskId, now };
@@ -110,19 +111,31 @@ function claimedOf(
 /** The fields of an artifact that the row needs. */
 type Ended = Pick<
   Artifact,
-  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input"
+  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input" | "sent"
 > &
-  Pick<Artifact, "kept" | "artifact_rel">;
+  Pick<Artifact, "kept" | "artifact_rel" | "calls">;
 
 const nothing: Ended = {
   ...askedNobody,
-  ...{ timings_ms: { total: 0, image: 0, inference: 0, validate: 0 }, input: null, artifact_rel: null },
+  ...{
+    timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
+    input: null,
+    sent: null,
+    artifact_rel: null,
+  },
 };
 
 /** The failure of an item at whose key another artifact is stored. It is final, and counts the calls to the model. */
-const displaced = ({ usage, timings_ms, input, kept }: Ended): Ended => ({
+const displaced = ({ usage, timings_ms, input, sent, calls, kept }: Ended): Ended => ({
   ...nothing,
-  ...{ usage, timings_ms, input, ...(kept === undefined ? {} : { kept }) },
+  ...{
+    usage,
+    timings_ms,
+    input,
+    sent,
+    ...(calls === undefined ? {} : { calls }),
+    ...(kept === undefined ? {} : { kept }),
+  },
   error: storedError(Record.taken()),
 });
 
@@ -143,6 +156,7 @@ async function commit(
         status,
         artifactRel: artifact.artifact_rel,
         result: text !== null && Buffer.byteLength(text) <= sizes.rowResultBytes ? text : null,
+        pagesRead: pagesOf(artifact),
         schemaOk: artifact.schema_ok,
         warnings: artifact.warnings.length > 0 ? artifact.warnings : null,
         errorCode: error?.code ?? null,
@@ -172,6 +186,7 @@ async function commit(
           ? []
           : [artifact.schema_ok ? sql`schema_ok = schema_ok + 1` : sql`schema_failed = schema_failed + 1`]),
         ...(artifact.warnings.length > 0 ? [sql`warned = warned + 1`] : []),
+        ...typeCounted(artifact.input?.mime_type),
       ],
       usedOf(artifact),
     ),
@@ -186,6 +201,15 @@ async function commit(
     });
   }
   return Progress.outlookOf(results);
+}
+
+/** The run's count of files of this type; a file that could not be read has none. */
+function typeCounted(mimeType: string | undefined): SQL[] {
+  if (mimeType === undefined) return [];
+  const path = `$."${mimeType}"`;
+  return [
+    sql`types = json_set(coalesce(types, '{}'), ${path}, coalesce(json_extract(types, ${path}), 0) + 1)`,
+  ];
 }
 
 /** Undoes the claim, so that the message fits when it comes back. The token stays raised. */

@@ -63,6 +63,7 @@ export async function completed(run: About, written: Item): Promise<Item> {
     ...{
       tags: null,
       warnings: [],
+      pages: null,
       model: null,
       prompt_sha256: null,
       schema_sha256: null,

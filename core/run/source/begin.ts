@@ -119,6 +119,7 @@ type Wanted = Pick<
   | "source"
   | "persistInputs"
   | "look"
+  | "maxPages"
   | "sourceRunId"
   | "webhookUrl"
   | "expiresAfterS"
@@ -158,6 +159,8 @@ export function draft(
     schemaOk: 0,
     schemaFailed: 0,
     warned: 0,
+    pages: 0,
+    types: null,
     promptTokens: 0,
     completionTokens: 0,
     modelCalls: 0,

@@ -84,6 +84,7 @@ export async function create(
     source: sourceOf(input),
     persistInputs: input.persist_inputs,
     look: input.look ?? null,
+    maxPages: input.max_pages ?? null,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -172,6 +173,7 @@ function payloadOf(input: BatchInput): unknown {
     // Calls without labels keep the hash from before labels existed.
     ...(input.expires_after === undefined ? [] : [input.expires_after]),
     ...(input.look === undefined ? [] : [{ look: input.look }]),
+    ...(input.max_pages === undefined ? [] : [{ max_pages: input.max_pages }]),
     ...EvaluateBy.payloadOf(input),
   ];
 }

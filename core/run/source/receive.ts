@@ -32,6 +32,7 @@ export interface ReceiveInput extends EvaluateBy.Wish {
   concurrency: number;
   persist_inputs: boolean;
   look?: boolean | undefined;
+  max_pages?: number | undefined;
   run_id?: string | undefined;
   webhook_url?: string | undefined;
   expires_after?: number | undefined;
@@ -63,6 +64,7 @@ export async function receive(
     sums,
     ...(expires_after === undefined ? [] : [expires_after]),
     ...(input.look === undefined ? [] : [{ look: input.look }]),
+    ...(input.max_pages === undefined ? [] : [{ max_pages: input.max_pages }]),
     ...EvaluateBy.payloadOf(input),
   ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
@@ -108,6 +110,7 @@ async function announce(
     source: "upload" as const,
     persistInputs: input.persist_inputs,
     look: input.look ?? null,
+    maxPages: input.max_pages ?? null,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,

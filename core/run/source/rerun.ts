@@ -48,6 +48,7 @@ export async function rerun(
     source: "rerun" as const,
     persistInputs: input.persist_inputs,
     look: input.look ?? source.look,
+    maxPages: input.max_pages ?? source.maxPages,
     sourceRunId: source.runId,
     webhookUrl: webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -94,6 +95,7 @@ function payloadOf(input: RerunRequest): unknown {
     webhook_url ?? null,
     ...(expires_after === undefined ? [] : [expires_after]),
     ...(input.look === undefined ? [] : [{ look: input.look }]),
+    ...(input.max_pages === undefined ? [] : [{ max_pages: input.max_pages }]),
     ...(index === undefined ? [] : [["index", index]]),
     ...EvaluateBy.payloadOf(input),
   ];
