@@ -56,7 +56,7 @@ export const extractTable = sqliteTable(
     claims: integer("claims").notNull().default(0),
     /** How often the connection to the model server was lost after the picture was sent. */
     suspects: integer("suspects").notNull().default(0),
-    /** Calls of stored steps (core/reading/steps) whose usage is counted. */
+    /** Of the calls that are stored before the work ends, how many are counted as usage. */
     callsCounted: integer("calls_counted").notNull().default(0),
   },
   (table) => [

@@ -206,7 +206,7 @@ export const itemTable = sqliteTable(
     attempts: count("attempts"),
     /** Claims without an ending or a requeue: the worker died. */
     claims: count("claims"),
-    /** Calls of stored steps (core/reading/steps) whose usage is counted. */
+    /** Of the calls that are stored before the work ends, how many are counted as usage. */
     callsCounted: count("calls_counted"),
     /** How often the connection to the model server was lost after the picture was sent. */
     suspects: count("suspects"),

@@ -139,6 +139,16 @@ const displaced = ({ usage, timings_ms, input, sent, calls, kept }: Ended): Ende
   error: storedError(Record.taken()),
 });
 
+const figuresOf = ({ timings_ms: timings, usage }: Ended) => ({
+  promptTokens: usage.prompt_tokens,
+  completionTokens: usage.completion_tokens,
+  modelCalls: usage.attempts,
+  totalMs: timings.total,
+  imageMs: timings.image,
+  inferenceMs: timings.inference,
+  validateMs: timings.validate,
+});
+
 /** Row, counters and usage as the artifact says. */
 async function commit(
   db: Database.Db,
@@ -146,7 +156,7 @@ async function commit(
   { run, row }: { run: RunRow; row: ItemRow },
   artifact: Ended,
 ): Promise<Progress.Outlook | undefined> {
-  const { error, timings_ms: timings, usage } = artifact;
+  const { error } = artifact;
   const text = artifact.result === null ? null : JSON.stringify(artifact.result);
   const status = error === undefined ? "succeeded" : "failed";
   const results = await Database.batch(db, [
@@ -167,13 +177,7 @@ async function commit(
         notBefore: null,
         // Together with earlier attempts the last one counts as one.
         attempts: row.attempts + 1,
-        promptTokens: usage.prompt_tokens,
-        completionTokens: usage.completion_tokens,
-        modelCalls: usage.attempts,
-        totalMs: timings.total,
-        imageMs: timings.image,
-        inferenceMs: timings.inference,
-        validateMs: timings.validate,
+        ...figuresOf(artifact),
         endedAt: new Date(),
         kept: run.persistInputs && artifact.kept === true,
       })
@@ -196,7 +200,7 @@ async function commit(
     log.info("item_end", {
       status,
       code: error?.code,
-      duration_ms: timings.total,
+      duration_ms: artifact.timings_ms.total,
       attempts: row.attempts + 1,
     });
   }
