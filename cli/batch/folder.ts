@@ -116,17 +116,6 @@ function entriesOf(dir: string): fs.Dirent[] {
   }
 }
 
-/** The most that are listed; the others are counted. */
-const named = 20;
-
-/** One message for many mistakes, a line each. */
-export function listed(problems: readonly string[]): string {
-  const rest = problems.length - named;
-  return [...problems.slice(0, named).map(Text.shown), ...(rest > 0 ? [`… and ${rest} more`] : [])].join(
-    "\n  ",
-  );
-}
-
 /** The pictures of a folder. */
 export interface Pictures {
   /** At least one, in natural order. */
@@ -171,7 +160,7 @@ export function pictures(
   for (const line of LeftOut.told(leftOut, label)) say(line);
   if (problems.length > 0)
     throw new UsageError(
-      `nothing was sent: of ${count} pictures ${problems.length} cannot be uploaded:\n  ${listed(problems)}`,
+      `nothing was sent: of ${count} pictures ${problems.length} cannot be uploaded:\n  ${Text.list(problems)}`,
     );
   if (looked < names.length)
     say(`${names.length - looked} more files of ${label} were not looked at (--limit)`);

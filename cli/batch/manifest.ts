@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import * as z from "zod";
 import { UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
 import * as Issue from "#core/issue";
 import * as Json from "#core/json";
 import { ManifestLine } from "#core/run/schema";
@@ -10,7 +11,6 @@ import * as Tags from "#core/run/tags";
 import * as Utf8 from "#core/utf8";
 import * as Limits from "#spec/limits";
 import { type Entry, inspect, nameProblems } from "./entry.ts";
-import { listed } from "./folder.ts";
 
 /** A line with a local file; `file` is its name in the run, by default the path as written. */
 const LocalLine = z.strictObject({
@@ -61,7 +61,7 @@ export function read(path: string, options: { label: string; limit?: number | un
   }
   if (problems.length > 0)
     throw new UsageError(
-      `nothing was sent: ${options.label} has ${problems.length} mistakes:\n  ${listed(problems)}`,
+      `nothing was sent: ${options.label} has ${problems.length} mistakes:\n  ${Text.list(problems)}`,
     );
   if (entries.length === 0) throw new UsageError(`${options.label} has no lines`);
   const wanted = entries.slice(0, options.limit);

@@ -3,7 +3,14 @@ import * as fs from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
-import { ConvertError, type Converted, type Given, type Options } from "#core/ground-truth/convert/converted";
+import {
+  ConvertError,
+  type Converted,
+  type Given,
+  isMembers,
+  type Options,
+  valuesIn,
+} from "#core/ground-truth/convert/converted";
 import * as Cord from "#core/ground-truth/convert/cord";
 import * as Csv from "#core/ground-truth/convert/csv";
 import * as Project from "#core/ground-truth/convert/project";
@@ -38,23 +45,27 @@ const extensions: Record<Format, readonly string[]> = {
   records: [".json", ".jsonl"],
 };
 
-interface Told {
+/** What was converted. */
+export interface Summary {
   files: number;
   records: number;
-  /** Labels without a field, by path, with the number of records that have them. */
-  left_out: Record<string, number>;
+  /** Values that have no place in what is written, by their paths. */
+  left_out: Record<string, { values: number; records: number }>;
 }
 
-/** Converts files, and folders of them. Throws UsageError, and AppError for labels that cannot be read afterwards. */
-export async function convert(context: Context, wish: Wish): Promise<Told> {
+/**
+ * Converts files, and folders of them. Throws UsageError with all mistakes of a file, and AppError for records that cannot be
+ * read.
+ */
+export async function convert(context: Context, wish: Wish): Promise<Summary> {
   const files = wish.paths.flatMap((path) =>
     filesAt(resolve(context.cwd, path), extensions[wish.format], path),
   );
   if (files.length === 0) throw new UsageError(`no ${extensions[wish.format].join(" or ")} there`);
-  const told: Told = { files: files.length, records: 0, left_out: {} };
+  const summary: Summary = { files: files.length, records: 0, left_out: {} };
   const out = wish.out === undefined ? undefined : resolve(context.cwd, wish.out);
-  await Known.write(context, linesOf(files, wish, told), out);
-  return told;
+  await Known.write(context, linesOf(files, wish, summary), out);
+  return summary;
 }
 
 /** The files directly in a folder; a named file is used as is. */
@@ -68,32 +79,72 @@ function filesAt(path: string, endings: readonly string[], shown: string): strin
   return names.sort().map((name) => join(path, name));
 }
 
-async function* linesOf(files: readonly string[], wish: Wish, told: Told): AsyncGenerator<string> {
+async function* linesOf(files: readonly string[], wish: Wish, summary: Summary): AsyncGenerator<string> {
   const task = Task.get(wish.task);
   if (task === undefined)
     throw new UsageError(`no such task: ${wish.task}; there are ${Task.ids().join(", ")}`);
-  const count = (paths: readonly string[]) => {
-    for (const path of new Set(paths)) told.left_out[path] = (told.left_out[path] ?? 0) + 1;
-  };
   for (const file of files)
-    for await (const { file: image, fields, left } of convertedOf(file, wish)) {
+    for await (const { file: image, fields, left, remarks } of convertedOf(file, wish)) {
       const projected = Project.project(fields, task.fields);
-      count([...left, ...projected.left]);
-      const value = { ...(image === undefined ? {} : { file: image }), fields: projected.fields };
-      const { record, issues } = GroundTruthRecord.parse(value, { index: told.records });
+      const named = image === undefined ? {} : { file: image };
+      const value = { ...remarks, ...named, fields: projected.fields };
+      const { record, issues } = GroundTruthRecord.parse(value, { index: summary.records });
       if (record === undefined)
-        throw new UsageError(`${Text.shown(file)}: ${issues[0]?.path} ${issues[0]?.message}`);
-      told.records += 1;
-      yield wish.to === "cord"
-        ? Cord.line(image ?? "", GroundTruthRecord.plainMembers(record.labels))
-        : `${JSON.stringify(value)}\n`;
+        throw new UsageError(
+          `${Text.shown(file)} has records that are wrong:\n  ${Text.list(issues.map(({ path, message }) => `${path} ${message}`))}`,
+        );
+      summary.records += 1;
+      const placeless = [...left, ...projected.left];
+      if (wish.to === "records") yield `${JSON.stringify(value)}\n`;
+      else {
+        if (image === undefined)
+          throw new UsageError(
+            `${Text.shown(file)}: record ${summary.records} names no picture, and each line of CORD's metadata does`,
+          );
+        placeless.push(...Cord.unwritten(record.labels), ...valuesOf(remarks ?? {}));
+        yield Cord.line(image, GroundTruthRecord.plainMembers(record.labels));
+      }
+      count(placeless, summary);
     }
 }
 
-async function* convertedOf(file: string, wish: Wish): AsyncGenerator<Converted> {
+const valuesOf = (members: object): string[] =>
+  Object.entries(members).flatMap(([name, value]) => valuesIn(name, value));
+
+function count(paths: readonly string[], { left_out: leftOut }: Summary): void {
+  for (const [path, values] of Map.groupBy(paths, (each) => each)) {
+    const before = leftOut[path] ?? { values: 0, records: 0 };
+    leftOut[path] = { values: before.values + values.length, records: before.records + 1 };
+  }
+}
+
+const shownPaths = 20;
+
+/** Lines for the terminal about the values that have no place. */
+export function leftOutOf({ left_out: leftOut }: Summary): string[] {
+  const all = Object.entries(leftOut);
+  const total = all.reduce((sum, [, { values }]) => sum + values, 0);
+  if (total === 0) return [];
+  const lines = all
+    .slice(0, shownPaths)
+    .map(([path, { values, records }]) => `  ${Text.shown(path)}: ${values} (in ${records} records)`);
+  const more = all.length > shownPaths ? [`  … and ${all.length - shownPaths} more fields`] : [];
+  return [`left out, because they have no place there: ${total} values`, ...lines, ...more];
+}
+
+async function* convertedOf(
+  file: string,
+  wish: Wish,
+): AsyncGenerator<Converted & { remarks?: Record<string, unknown> }> {
   if (wish.format === "records") {
-    for await (const { record } of Read.records(fs.createReadStream(file), { imageKey: wish.imageKey }))
-      yield { file: record.image, fields: flat(record.labels), left: [] };
+    const { imageKey } = wish;
+    for await (const { record, value } of Read.records(fs.createReadStream(file), { imageKey }))
+      yield {
+        file: record.image,
+        fields: flat(record.labels),
+        left: [],
+        remarks: remarksOf(value, imageKey),
+      };
     return;
   }
   const given: Given = { name: basename(file), text: textOf(file) };
@@ -101,8 +152,15 @@ async function* convertedOf(file: string, wish: Wish): AsyncGenerator<Converted>
     if (wish.format === "csv") yield* Csv.read(given, wish);
     else yield* { cord: Cord, sroie: Sroie, receiptbench: ReceiptBench }[wish.format].read(given, wish);
   } catch (error) {
-    throw error instanceof ConvertError ? new UsageError(Text.shown(error.message)) : error;
+    if (!(error instanceof ConvertError)) throw error;
+    throw new UsageError(Text.mistakes(Text.shown(error.file), error.problems));
   }
+}
+
+/** The members beside `fields`, which are not scored. */
+function remarksOf(value: Read.Raw["value"], imageKey: string): Record<string, unknown> {
+  if (!isMembers(value.fields)) return {};
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== "fields" && name !== imageKey));
 }
 
 /** Labels by their full paths, as converters return them. */
@@ -122,6 +180,6 @@ function textOf(file: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(fs.readFileSync(file));
   } catch {
-    throw new UsageError(`${Text.shown(file)} is not UTF-8`);
+    throw new UsageError(`${Text.shown(file)} is not UTF-8: save it as UTF-8`);
   }
 }

@@ -16,3 +16,30 @@ export function shown(text: string): string {
 export function message(text: string): string {
   return text.split("\n").map(shown).join("\n");
 }
+
+/** How many entries of a list are shown; the others are counted. */
+const listed = 20;
+
+/** Entries on a line each, indented; after the first ones their number: "… and 7 more". Entries are made safe. */
+export function list(entries: readonly string[], most = listed): string {
+  const rest = entries.length - most;
+  return [...entries.slice(0, most).map(shown), ...(rest > 0 ? [`… and ${rest} more`] : [])].join("\n  ");
+}
+
+/**
+ * Entries on one line: "a.jpg, b.jpg and 7 more". Entries are made safe.
+ * @param count - the number of all, if `entries` has only the first of them.
+ */
+export function several(entries: readonly string[], most: number, count = entries.length): string {
+  const first = entries.slice(0, most);
+  const rest = count - first.length;
+  return `${first.map(shown).join(", ")}${rest > 0 ? `${first.length > 0 ? " and " : ""}${rest} more` : ""}`;
+}
+
+/** A file's mistakes: one on the same line, several on a line each. @param file - its name, made safe. */
+export function mistakes(file: string, problems: readonly string[]): string {
+  const [first = ""] = problems;
+  return problems.length === 1
+    ? `${file}: ${shown(first)}`
+    : `${file} has ${problems.length} mistakes:\n  ${list(problems)}`;
+}

@@ -6,7 +6,7 @@ import * as Convert from "#cli/labels/convert";
 import * as Known from "#cli/labels/known";
 import * as Put from "#cli/labels/put";
 import * as Server from "#cli/server/server";
-import { type Context, type Exit, exit } from "#cli/terminal/context";
+import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
@@ -234,7 +234,7 @@ function addConvert(gt: Command, context: Context, done: (status: Exit) => void)
     gt.command("convert").description("convert labels of other data sets to JSON lines, on this machine"),
     {
       about:
-        "Labels that the task has no field for are left out and listed. `records` is OCRlty's own format, for --to cord.\nThe lines go to stdout, or with --out to a file; how many there are then goes to stdout.",
+        "Values that the task, or CORD, has no field for are left out; how many of which field is said on stderr. `records` is\nOCRlty's own format, for --to cord. The lines go to stdout, or with --out to a file.",
       examples: [
         "npm run -s ocrlty -- gt convert cord CORD/test/metadata.jsonl > labels.jsonl",
         "npm run ocrlty -- gt convert sroie SROIE/key --out labels.jsonl",
@@ -248,31 +248,44 @@ function addConvert(gt: Command, context: Context, done: (status: Exit) => void)
     .argument("<paths...>", "files, or folders with them")
     .addOption(new Option("--to <what>", "what is written").choices(["records", "cord"]).default("records"))
     .option("--task <id>", "whose fields the labels are named by", Convert.defaultTask)
-    .option("--absent", "label a field as absent if the source has it and leaves it empty")
-    .option("--extension <ext>", "of pictures, where a file is named by them (sroie, receiptbench)", "jpg")
-    .option(...imageKey)
+    .option("--absent", "label a field as absent if the source has it and leaves it empty (not for records)")
+    .option(
+      "--extension <ext>",
+      "of pictures, for label files named like them (cord, sroie, receiptbench)",
+      "jpg",
+    )
+    .option(
+      "--image-key <name>",
+      "the column or member that names the picture (csv, records)",
+      defaultImageKey,
+    )
     .option("--out <file>", "write them there")
     .option("--json", "with --out: what was converted, on one line of JSON")
-    .action(async (format: Convert.Format, paths: string[], options: ConvertOptions) => {
-      const { to, task, extension, imageKey: key, out } = options;
-      const wish = {
-        format,
-        paths,
-        to,
-        task,
-        extension,
-        imageKey: key,
-        out,
-        absent: options.absent ?? false,
-      };
-      const told = await Convert.convert(context, wish);
-      if (out !== undefined && options.json) context.out(`${JSON.stringify(told)}\n`);
-      else {
-        const say = out === undefined ? context.say : (text: string) => context.out(`${text}\n`);
-        say(`${told.records} records of ${told.files} files`);
-        for (const [path, count] of Object.entries(told.left_out))
-          say(`left out: ${Text.shown(path)} (${count} records)`);
-      }
+    .action(async (format: Convert.Format, paths: string[], options: ConvertOptions, command: Command) => {
+      checkConvert(format, options, (name) => command.getOptionValueSource(name) === "cli");
+      const { to, task, extension, imageKey: key, out, absent = false } = options;
+      const wish = { format, paths, to, task, extension, imageKey: key, out, absent };
+      const summary = await Convert.convert(context, wish);
+      const counts = `${summary.records} records of ${summary.files} files`;
+      if (out === undefined) context.say(counts);
+      else context.out(options.json ? `${JSON.stringify(summary)}\n` : `${counts}\n`);
+      for (const line of Convert.leftOutOf(summary)) context.say(line);
       done(exit.ok);
     });
+}
+
+/** Throws UsageError for an option that has no meaning for this format, instead of passing over it. */
+function checkConvert(
+  format: Convert.Format,
+  options: ConvertOptions,
+  isGiven: (name: "imageKey" | "extension") => boolean,
+): void {
+  const isTable = format === "csv" || format === "records";
+  if (isGiven("imageKey") && !isTable) throw new UsageError("--image-key is for csv and records");
+  if (isGiven("extension") && isTable)
+    throw new UsageError("--extension is for cord, sroie and receiptbench");
+  if (options.absent && format === "records")
+    throw new UsageError("--absent is not for records: write null for what is absent");
+  if (options.json && options.out === undefined)
+    throw new UsageError("--json needs --out: without it the records go to stdout");
 }

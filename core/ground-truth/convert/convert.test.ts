@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as Task from "#core/task/task";
 import * as GroundTruthRecord from "../record.ts";
-import type { Options } from "./converted.ts";
+import type { ConvertError, Options } from "./converted.ts";
 import * as Cord from "./cord.ts";
 import * as Csv from "./csv.ts";
 import * as Project from "./project.ts";
@@ -37,7 +37,7 @@ describe("CORD", () => {
     "payment.cash": "100,000",
     "payment.change": "6,500",
   };
-  const left = ["sub_total.etc", "total.menuqty_cnt", "menu.sub"];
+  const left = ["sub_total.etc", "total.menuqty_cnt", "menu.sub.nm"];
 
   test("is read in its own files, in Donut's metadata, and as records", () => {
     const ground_truth = JSON.stringify({ gt_parse: parse, meta: { version: "2.0.0" }, valid_line: [] });
@@ -52,7 +52,79 @@ describe("CORD", () => {
         { file: "x.y.jpg", fields, left },
       ]);
     const records = JSON.stringify([{ file: "b.jpg", fields: parse, note: "n" }]);
-    expect(Cord.read({ name: "gt.json", text: records }, options)).toEqual([{ file: "b.jpg", fields, left }]);
+    expect(Cord.read({ name: "gt.json", text: records }, options)).toEqual([
+      { file: "b.jpg", fields, left: [...left.slice(0, 2), "note", ...left.slice(2)] },
+    ]);
+  });
+
+  test("has each value that is not taken over in the list of what is left, once for each value", () => {
+    const text = JSON.stringify({
+      menu: [{ nm: "Teh", sub: [{ nm: "a" }, { nm: "b", price: "1" }] }, "a text"],
+      void_menu: { nm: "x", price: "2" },
+      sub_total: [{ tax_price: "1" }, { tax_price: "2" }],
+      subtotal: { tax_price: "3" },
+      total: { creditcardprice: "4", emoneyprice: "5", total_etc: ["6", "7"] },
+      date: "8",
+      meta: { version: "2" },
+    });
+    const [record] = Cord.read({ name: "a.json", text }, options);
+    expect(record?.fields).toEqual({
+      items: [{ name: "Teh" }],
+      "totals.tax": "1",
+      "payment.card": "4",
+    });
+    expect(record?.left.toSorted()).toEqual(
+      [
+        ...["menu", "menu.sub[].nm", "menu.sub[].nm", "menu.sub[].price"],
+        ...["void_menu.nm", "void_menu.price", "sub_total.tax_price", "subtotal.tax_price"],
+        ...["total.emoneyprice", "total.total_etc", "date"],
+      ].toSorted(),
+    );
+    const menu = JSON.stringify({ menu: "a text" });
+    expect(Cord.read({ name: "a.json", text: menu }, options)[0]).toMatchObject({
+      fields: {},
+      left: ["menu"],
+    });
+  });
+
+  test("has no place for labels of other fields, unreadable ones and further accepted values", () => {
+    const { record } = GroundTruthRecord.parse(
+      {
+        fields: {
+          date: "1.2.",
+          "merchant.name": null,
+          "totals.total": { any: ["1", "1.0", null] },
+          "totals.tax": "?",
+          "payment.cash": { paid: "5" },
+          items: [{ name: "TEA", code: "7" }, { price: "?" }],
+        },
+      },
+      { index: 0 },
+    );
+    expect(Cord.unwritten(record?.labels ?? new Map())).toEqual([
+      ...["date", "totals.total (further accepted values)", "totals.total (further accepted values)"],
+      ...["totals.tax (unreadable)", "payment.cash.paid"],
+      ...["items[].code", "items[].price (unreadable)"],
+    ]);
+    expect(Cord.write(GroundTruthRecord.plainMembers(record?.labels ?? new Map()))).toEqual({
+      menu: [{ nm: "TEA" }, {}],
+      total: { total_price: "1" },
+    });
+  });
+
+  test("with broken lines is refused with the numbers of all of them", () => {
+    const line = JSON.stringify({ file_name: "a.png", ground_truth: JSON.stringify({ gt_parse: parse }) });
+    const thrown = (() => {
+      try {
+        Cord.read({ name: "m.jsonl", text: `${line}\n\n{"a":}\n${line}\n${line.slice(0, -1)}\n` }, options);
+      } catch (error) {
+        return error as ConvertError;
+      }
+    })();
+    expect(thrown?.problems).toEqual([
+      "line 3 is not valid JSON at column 6: a value is missing",
+      `line 5 is not valid JSON: it breaks off at column ${line.length}`,
+    ]);
   });
 
   test("one row may be an object, and what is not printed is absent where that is asked for", () => {
@@ -129,11 +201,21 @@ test("ReceiptBench's files are read: values or contents, both ways to write an a
       time: "12:30:00",
       items: [{ name: "TEA", price: "1.00" }],
     },
-    left: ["type", "detail.colour"],
+    left: ["orig_invoice_time", "type", "detail.colour"],
   });
   const empty = { orig_total: "", std_total: 0, seller_name: null, detail: [] };
   const [none] = ReceiptBench.read({ name: "2.json", text: JSON.stringify(empty) }, options);
   expect(none?.fields).toEqual({ "totals.total": null, "merchant.name": null, items: [] });
+  const odd = {
+    orig_invoice_time: "24 Mar 2024 12:30",
+    total: "own",
+    std_total: 1,
+    detail: [{ name: "TEA", item_name: "Tea" }, "text"],
+  };
+  expect(ReceiptBench.read({ name: "3.json", text: JSON.stringify(odd) }, options)[0]).toMatchObject({
+    fields: { "totals.total": 1, items: [{ name: "TEA" }] },
+    left: ["total", "orig_invoice_time", "detail.item_name", "detail"],
+  });
 });
 
 describe("a CSV", () => {
@@ -142,6 +224,14 @@ describe("a CSV", () => {
       file,
       fields,
     ]);
+
+  const problemsOf = (text: string) => {
+    try {
+      return csv(text);
+    } catch (error) {
+      return (error as ConvertError).problems;
+    }
+  };
 
   test("has a column with the picture and columns named by paths; an empty cell is not scored", () => {
     const text =
@@ -171,8 +261,55 @@ describe("a CSV", () => {
   });
 
   test("without the column, or broken, is refused", () => {
-    expect(() => csv("a,b\n1,2\n")).toThrow('t.csv: has no column "file" that names the picture');
-    expect(() => csv('file,b\n"1,2\n')).toThrow(/is not CSV from line/);
+    expect(problemsOf("fil,b\n1,2\n")).toEqual(['no column "file" names the picture: did you mean `fil`?']);
+    expect(problemsOf('file,b\n1,2\n"1,2\n3,4\n5,6\n')).toEqual([
+      "is not CSV from line 3 on: a quote that begins there is never closed",
+    ]);
+    expect(problemsOf('file,b\n1,"2"3\n')).toEqual([
+      'is not CSV from line 2 on: a quote within a cell is written twice (""), and the cell stands in quotes',
+    ]);
+    expect(problemsOf("file\na.jpg\n")).toEqual(["no column has labels"]);
+    expect(problemsOf("file|total\na.jpg|1\n")).toEqual([
+      'no column "file" names the picture: its only column is `file|total`',
+    ]);
+  });
+
+  test("with a name that two columns have is refused, and both are named", () => {
+    expect(problemsOf("file,total, total ,file\na,1,2,b\n")).toEqual([
+      'columns 2 and 3 have the same name, "total"',
+      'columns 1 and 4 have the same name, "file"',
+    ]);
+    expect(problemsOf("items[].price,file,items,a[].b[].c\n")).toEqual([
+      'columns 3 and 1 label the same list: "items" and "items[].price"',
+      'column 4 is called "a[].b[].c": a cell of a list is written as items[].price',
+    ]);
+  });
+
+  test("with rows that do not fit its header is refused, with each line", () => {
+    const text =
+      '\ufefffile;total;;date\r\na.jpg;1;;x\r\n\r\nb.jpg;"1\n2";;x;y\r\nc.jpg;1\r\nd.jpg;1;lost;x\r\n;1;;\r\n;;;;\r\n';
+    expect(problemsOf(text)).toEqual([
+      "line 4: has 5 cells, and the header has 4",
+      "line 6: has 2 cells, and the header has 4",
+      "line 7: column 3 has a value, and no name in the header",
+      'line 8: names no picture: "file" is empty',
+    ]);
+    const fits = "file,total,,\na,1,,\n,,,\nb,2,,,,\n";
+    expect(csv(fits)).toEqual([
+      ["a", { total: "1" }],
+      ["b", { total: "2" }],
+    ]);
+    expect(problemsOf('file,total\na,"{""any"":[1}"\n')).toEqual([
+      'line 2: total is not valid JSON at line 1, column 10: a comma is missing, or a quote within a string is not written as \\"',
+    ]);
+  });
+
+  test("may separate cells by tabs and hold commas, and gives no picture two values for a label", () => {
+    expect(csv("file\ttotal, in all\na\t1,5\n")).toEqual([["a", { "total, in all": "1,5" }]]);
+    expect(csv('"file";"a,b,c,d"\na;1\n')).toEqual([["a", { "a,b,c,d": "1" }]]);
+    expect(problemsOf("file,total,items[].name\na,1,TEA\na,1,CAKE\na,2,PIE\n")).toEqual([
+      "line 4: total has another value than in an earlier row of the same picture",
+    ]);
   });
 });
 
@@ -184,12 +321,26 @@ test("labels go to another task's fields of the same name, and labels without su
     items: [{ name: "TEA", price: "1", code: "7" }],
   };
   const to = (id: string) => Project.project(fields, Task.get(id)?.fields ?? []);
-  expect(to("receipt_fields_v2")).toEqual({ fields: { total: "1", cash: "2" }, left: ["date", "items"] });
+  expect(to("receipt_fields_v2")).toEqual({
+    fields: { total: "1", cash: "2" },
+    left: ["date", "items[].name", "items[].price", "items[].code"],
+  });
   expect(to("items_light_v1")).toEqual({
     fields: { items: [{ name: "TEA", price: "1" }] },
-    left: ["totals.total", "payment.cash", "date"],
+    left: ["totals.total", "payment.cash", "date", "items[].code"],
   });
-  expect(to("receipt_v1").left).toEqual([]);
+  expect(to("receipt_v1").left).toEqual(["items[].code"]);
+  const twice = {
+    total: "1",
+    "totals.total": { any: ["2", "3"] },
+    cash: null,
+    "payment.cash": null,
+    items: null,
+  };
+  expect(Project.project(twice, Task.get("receipt_fields_v2")?.fields ?? [])).toEqual({
+    fields: { total: "1", cash: null },
+    left: ["totals.total", "payment.cash", "items"],
+  });
 });
 
 /** Receipts that people labeled; not part of the repository. */

@@ -2,7 +2,7 @@
 export interface Converted {
   file: string | undefined;
   fields: Record<string, unknown>;
-  /** Labels of the source that receipt_v1 has no field for, by their source paths. */
+  /** The path in the source of each value that receipt_v1 has no field for; several values may have one path. */
   left: string[];
 }
 
@@ -23,9 +23,18 @@ export interface Options {
   extension: string;
 }
 
-/** A file that cannot be read as this source; `message` says why, without values. */
+/** A file that cannot be read as this source, with all of its mistakes, at least one. They contain no labels. */
 export class ConvertError extends Error {
   override readonly name = "ConvertError";
+  readonly file: string;
+  readonly problems: readonly string[];
+
+  constructor(file: string, problems: string | readonly string[]) {
+    const all = typeof problems === "string" ? [problems] : problems;
+    super(`${file}: ${all[0]}`);
+    this.file = file;
+    this.problems = all;
+  }
 }
 
 /** The target path of each source label; undefined if it has none. */
@@ -41,18 +50,37 @@ export const pictureOf = ({ name }: Given, { extension }: Options): string =>
   `${name.replace(/\.[^./\\]*$/, "")}.${extension.replace(/^\./, "")}`;
 
 /**
- * Moves labels to their target paths.
+ * The path of each value within a label: rows share one path (`items[].price`), and null and "" are no values.
+ * @param path - of the label itself.
+ */
+export function valuesIn(path: string, label: unknown): string[] {
+  if (label === undefined || label === null || label === "") return [];
+  if (Array.isArray(label))
+    return label.flatMap((each) => valuesIn(isMembers(each) ? `${path}[]` : path, each));
+  if (!isMembers(label)) return [path];
+  return Object.entries(label).flatMap(([name, each]) => valuesIn(`${path}.${name}`, each));
+}
+
+/**
+ * Moves labels to their target paths. Of two labels for one target the first one with a value is taken, and the other has no
+ * place.
  * @param found - labels by source path. @param places - source path to target path.
  */
 export function placed(
-  found: ReadonlyMap<string, unknown>,
+  found: Iterable<readonly [from: string, label: unknown]>,
   places: Places,
   { absent }: Options,
 ): Pick<Converted, "fields" | "left"> {
   const fields: Members = {};
-  for (const [from, to] of Object.entries(places)) {
-    if (found.has(from)) fields[to] ??= found.get(from);
-    else if (absent) fields[to] ??= null;
+  const left: string[] = [];
+  for (const [from, label] of found) {
+    const to = Object.hasOwn(places, from) ? places[from] : undefined;
+    if (to === undefined || (fields[to] !== undefined && hasValue(fields[to])))
+      left.push(...valuesIn(from, label));
+    else if (fields[to] === undefined || hasValue(label)) fields[to] = label;
   }
-  return { fields, left: [...found.keys()].filter((path) => !Object.hasOwn(places, path)) };
+  if (absent) for (const to of Object.values(places)) fields[to] ??= null;
+  return { fields, left };
 }
+
+const hasValue = (label: unknown): boolean => valuesIn("", label).length > 0;

@@ -1,10 +1,10 @@
 import type { Field } from "#core/task/task";
-import { isMembers, type Members } from "./converted.ts";
+import { isMembers, type Members, valuesIn } from "./converted.ts";
 
 /**
  * Labels of receipt_v1 as labels of another task. A label goes to the field of the same path, else to the field named
  * like its last part (`totals.total` to `total`). Rows go to the list of the same name, with the cells that it has.
- * @returns the labels, and the paths that the task has no field for.
+ * @returns the labels, and the path of each value that has no field, or whose field already has another label.
  */
 export function project(
   fields: Readonly<Members>,
@@ -18,13 +18,27 @@ export function project(
     const cells = paths
       .filter((each) => each.startsWith(`${path}[].`))
       .map((each) => each.slice(path.length + 3));
-    if (Array.isArray(value) && cells.length > 0) projected[path] = value.map((row) => rowOf(row, cells));
-    else if (paths.includes(path)) projected[path] = value;
-    else if (paths.includes(last)) projected[last] = value;
-    else left.push(path);
+    if (cells.length > 0)
+      projected[path] = Array.isArray(value) ? value.map((row) => rowOf(row, { path, cells, left })) : value;
+    else {
+      const to = [path, last].find((name) => paths.includes(name));
+      // The field's own path comes first, wherever it stands.
+      const isTaken =
+        to !== path && to !== undefined && (Object.hasOwn(fields, to) || Object.hasOwn(projected, to));
+      if (to === undefined || isTaken) left.push(...labelsIn(path, value));
+      else projected[to] = value;
+    }
   }
   return { fields: projected, left };
 }
 
-const rowOf = (row: unknown, cells: readonly string[]): unknown =>
-  isMembers(row) ? Object.fromEntries(Object.entries(row).filter(([name]) => cells.includes(name))) : row;
+function rowOf(row: unknown, to: { path: string; cells: readonly string[]; left: string[] }): unknown {
+  if (!isMembers(row)) return row;
+  const others = Object.entries(row).filter(([name]) => !to.cells.includes(name));
+  to.left.push(...others.flatMap(([name, value]) => labelsIn(`${to.path}[].${name}`, value)));
+  return Object.fromEntries(Object.entries(row).filter(([name]) => to.cells.includes(name)));
+}
+
+/** Accepted values are one label, and so is null: it says that the value is absent. */
+const labelsIn = (path: string, label: unknown): string[] =>
+  label === null || (isMembers(label) && Array.isArray(label.any)) ? [path] : valuesIn(path, label);

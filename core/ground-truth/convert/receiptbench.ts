@@ -8,6 +8,7 @@ import {
   type Options,
   pictureOf,
   placed,
+  valuesIn,
 } from "./converted.ts";
 
 /*
@@ -38,17 +39,25 @@ const cells: Readonly<Record<string, readonly string[]>> = {
 /** @throws ConvertError for any other file. */
 export function read(given: Given, options: Options): Converted[] {
   const { value, problem } = Json.read(given.text);
-  if (problem !== undefined) throw new ConvertError(`${given.name} ${problem}`);
-  if (!isMembers(value)) throw new ConvertError(`${given.name}: is not an object`);
+  if (problem !== undefined) throw new ConvertError(given.name, problem);
+  if (!isMembers(value)) throw new ConvertError(given.name, "is not an object");
   const known = ["orig_total", "std_total", "seller_name", "detail", "orig_invoice_time", "std_invoice_time"];
   if (!known.some((name) => Object.hasOwn(value, name)))
-    throw new ConvertError(`${given.name}: has none of ReceiptBench's ${known.join(", ")}`);
+    throw new ConvertError(given.name, `has none of ReceiptBench's ${known.join(", ")}`);
   const contents = new Map(Object.entries(value).map(([name, each]) => [name, contentOf(each)]));
-  const { fields, left } = placed(joined(contents), places, options);
   const detail = contents.get("detail");
-  if (Array.isArray(detail)) fields.items = detail.filter(isMembers).map(rowOf);
-  const unknown = Array.isArray(detail) ? detail.filter(isMembers).flatMap(unplacedCells) : [];
-  return [{ file: pictureOf(given, options), fields, left: [...left, ...unknown] }];
+  const { found, left } = joined(contents);
+  const placedLabels = placed(found, places, options);
+  const { fields } = placedLabels;
+  left.push(...placedLabels.left);
+  if (Array.isArray(detail)) {
+    const rows = detail.filter(isMembers).map(rowOf);
+    if (rows.length > 0 || detail.length === 0) fields.items = rows.map(({ row }) => row);
+    left.push(...rows.flatMap((row) => row.left));
+  }
+  const others = Array.isArray(detail) ? detail.filter((each) => !isMembers(each)) : [detail];
+  left.push(...others.flatMap((each) => valuesIn("detail", each)));
+  return [{ file: pictureOf(given, options), fields, left }];
 }
 
 const contentOf = (value: unknown): unknown =>
@@ -58,40 +67,44 @@ const contentOf = (value: unknown): unknown =>
  * The printed and the normalized value are both accepted. Their evaluator treats the number 0 as no value, as it does
  * the text "".
  */
-function joined(contents: ReadonlyMap<string, unknown>): Map<string, unknown> {
-  const rest = new Map(contents);
+function joined(contents: ReadonlyMap<string, unknown>): { found: Map<string, unknown>; left: string[] } {
+  const found = new Map(contents);
+  const left: string[] = [];
   const take = (name: string) => {
-    const value = rest.get(name);
-    rest.delete(name);
+    const value = found.get(name);
+    found.delete(name);
     return value === 0 ? null : Array.isArray(value) && value.length === 0 ? null : value;
   };
   const put = (name: string, values: readonly unknown[]) => {
     const given = values.filter((value) => value !== undefined);
     const right = given.flat().filter((value) => value !== null && value !== "");
-    if (given.length > 0)
-      rest.set(name, right.length === 0 ? null : right.length === 1 ? right[0] : { any: right });
+    if (given.length === 0) return;
+    left.push(...valuesIn(name, found.get(name)));
+    found.set(name, right.length === 0 ? null : right.length === 1 ? right[0] : { any: right });
   };
   put("total", [take("orig_total"), take("std_total")]);
   put("currency", [take("orig_curr"), take("std_curr")]);
-  const [printed, meant] = [take("orig_invoice_time"), take("std_invoice_time")];
-  const [day, time] = typeof meant === "string" ? meant.split(/[T ]/) : [meant];
+  const [printed, normalized] = [take("orig_invoice_time"), take("std_invoice_time")];
+  const [day, ...time] = typeof normalized === "string" ? normalized.split(/[T ]/) : [normalized];
   // The printed date may include the time; then only the normalized date can be compared with a date.
-  put("date", [day, typeof printed === "string" && /\d:\d/.test(printed) ? undefined : printed]);
-  if (time !== undefined) put("time", [time]);
-  rest.delete("detail");
-  return rest;
+  const hasTime = typeof printed === "string" && /\d:\d/.test(printed);
+  if (hasTime) left.push("orig_invoice_time");
+  put("date", [day, hasTime ? undefined : printed]);
+  if (time.length > 0) put("time", [time.join(" ")]);
+  found.delete("detail");
+  return { found, left };
 }
 
-function rowOf(row: Members): Members {
-  return Object.fromEntries(
-    Object.entries(cells).flatMap(([to, names]) => {
-      const name = names.find((each) => Object.hasOwn(row, each));
-      return name === undefined ? [] : [[to, contentOf(row[name])]];
-    }),
-  );
+/** A row's cells, and the paths of its values that have no cell. */
+function rowOf(row: Members): { row: Members; left: string[] } {
+  const used = new Set<string>();
+  const entries = Object.entries(cells).flatMap(([to, names]) => {
+    const name = names.find((each) => Object.hasOwn(row, each));
+    if (name === undefined) return [];
+    used.add(name);
+    return [[to, contentOf(row[name])]];
+  });
+  const others = Object.entries(row).filter(([name]) => !used.has(name));
+  const left = others.flatMap(([name, value]) => valuesIn(`detail.${name}`, contentOf(value)));
+  return { row: Object.fromEntries(entries), left };
 }
-
-const unplacedCells = (row: Members): string[] =>
-  Object.keys(row)
-    .filter((name) => !Object.values(cells).flat().includes(name))
-    .map((name) => `detail.${name}`);

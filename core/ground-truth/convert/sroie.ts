@@ -24,8 +24,8 @@ const places = {
  */
 export function read(given: Given, options: Options): Converted[] {
   const { value, problem } = Json.read(given.text);
-  if (problem !== undefined) throw new ConvertError(`${given.name} ${problem}`);
+  if (problem !== undefined) throw new ConvertError(given.name, problem);
   if (!isMembers(value) || !Object.keys(places).some((name) => Object.hasOwn(value, name)))
-    throw new ConvertError(`${given.name}: has none of SROIE's company, date, address and total`);
-  return [{ file: pictureOf(given, options), ...placed(new Map(Object.entries(value)), places, options) }];
+    throw new ConvertError(given.name, "has none of SROIE's company, date, address and total");
+  return [{ file: pictureOf(given, options), ...placed(Object.entries(value), places, options) }];
 }
