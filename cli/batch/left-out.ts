@@ -26,13 +26,8 @@ export function told(leftOut: LeftOut | Skipped.Skipped, label: string): string[
   const lines = Object.entries(Skipped.reasons).flatMap(([reason, words]) => {
     const count = leftOut.by_reason[reason as Skipped.Reason] ?? 0;
     if (count === 0) return [];
-    const names = leftOut.first.filter((each) => each.reason === reason).slice(0, namedMost);
-    const rest = count - names.length;
-    const shown = [
-      ...names.map(({ file }) => Text.shown(file)),
-      ...(rest > 0 && names.length > 0 ? [`${rest} more`] : []),
-    ];
-    return [`  ${words} (${count})${shown.length > 0 ? `: ${shown.join(", ")}` : ""}`];
+    const names = leftOut.first.filter((each) => each.reason === reason).map(({ file }) => file);
+    return [`  ${words} (${count})${names.length > 0 ? `: ${Text.several(names, namedMost, count)}` : ""}`];
   });
   return [`${leftOut.count} left out of ${Text.shown(label)}:\n${lines.join("\n")}`];
 }

@@ -52,6 +52,28 @@ const evaluation = {
   cost: null,
 } as unknown as Read.Shown;
 
+test("the table says for each reason which records are not used, and counts those that it does not name", () => {
+  const records = Array.from({ length: 8 }, (_, index) => ({
+    ...{ index, image: index === 7 ? null : `${index}.jpg` },
+    reason: index === 7 ? "unnamed" : "duplicate",
+  }));
+  const unmatched = {
+    items: { count: 1, first: [{ index: 3, file: "c.jpg", reason: "ambiguous" }] },
+    records: { count: 108, first: records },
+    unknown_fields: Array.from({ length: 23 }, (_, i) => `f${i}`),
+  } as Wire.Unmatched;
+  const lines = Show.table({ ...evaluation, unmatched }, { columns: undefined }).split("\n");
+  expect(lines.slice(lines.indexOf("1 items have no labels:"), -1)).toEqual([
+    "1 items have no labels:",
+    "  records name it and other items as well (ambiguous): c.jpg",
+    "108 records are not used:",
+    "  another record labels the same document (duplicate): 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, … and 2 more",
+    "  names no picture (unnamed): number 8",
+    "  … and 100 more",
+    expect.stringMatching(/^fields that are labeled and not read by the task: f0, .*, f19, … and 3 more$/),
+  ]);
+});
+
 test("a bar is a share of a field, of all values or of documents, or the lower end of its interval", () => {
   const bars = ["total=0.9", "total=.95", "micro=0.5:lower", "documents=0.7:lower", "tip=0"].map(Bar.parse);
   expect(Bar.judge(bars, evaluation).map(({ what, value, ok }) => [what, value, ok])).toEqual([
@@ -75,7 +97,9 @@ test("the table shows fields that are scored, with an interval, and never what a
   const text = Show.table(evaluation, {});
   expect(text).toMatch(/^total +90\.0 % +60\.0–98\.0 +80\.0 %/m);
   expect(text).not.toMatch(/^tip/m);
-  expect(text).toContain("7 records have no item");
+  expect(text).toContain(
+    "7 records are not used:\n  no item has its name (no_item): x\\u{1b}[31m.png\n  … and 6 more\n",
+  );
   expect(text).not.toContain("\u001b");
 });
 

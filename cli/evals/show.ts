@@ -67,23 +67,44 @@ function costLine(cost: Wire.Cost): string {
   return `cost: ${model_seconds.toFixed(1)} model seconds, ${tokens}${usd}${worth}${slow}`;
 }
 
+const shownNames = 5;
+const shownFields = 20;
+
+/** Why an item has no labels, or a record is not used (docs/ground-truth.md). */
+const reasons: Readonly<Record<string, string>> = {
+  no_record: "no record has its name",
+  ambiguous: "records name it and other items as well",
+  unnamed: "names no picture",
+  no_item: "no item has its name",
+  duplicate: "another record labels the same document",
+  several_items: "several items have its name",
+};
+
 function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
   if (unmatched === null) return [];
   const { items, records, unknown_fields } = unmatched;
-  const named = (names: (string | null)[]) =>
-    names
-      .slice(0, 5)
-      .map((name) => name ?? "(unnamed)")
-      .join(", ");
+  const fields = Text.several(unknown_fields, shownFields);
   return [
-    ...(items.count > 0
-      ? [`${items.count} items have no record: ${named(items.first.map(({ file }) => file))}`]
-      : []),
-    ...(records.count > 0
-      ? [`${records.count} records have no item: ${named(records.first.map(({ image }) => image))}`]
-      : []),
-    ...(unknown_fields.length > 0 ? [`labeled, and not read by the task: ${unknown_fields.join(", ")}`] : []),
+    ...becauseOf("items have no labels", items.count, items.first, ({ file }) => file),
+    ...becauseOf("records are not used", records.count, records.first, ({ image }) => image),
+    ...(unknown_fields.length > 0 ? [`fields that are labeled and not read by the task: ${fields}`] : []),
   ];
+}
+
+/** The number of all, and for each reason the first names. */
+function becauseOf<T extends { index: number; reason: string }>(
+  what: string,
+  count: number,
+  first: readonly T[],
+  nameOf: (entry: T) => string | null,
+): string[] {
+  if (count === 0) return [];
+  const groups = [...Map.groupBy(first, ({ reason }) => reason)].map(([reason, entries]) => {
+    const names = entries.map((entry) => nameOf(entry) ?? `number ${entry.index + 1}`);
+    return `  ${reasons[reason] ?? reason} (${reason}): ${Text.several(names, shownNames)}`;
+  });
+  const rest = count - first.length;
+  return [`${count} ${what}:`, ...groups, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
 }
 
 /** One line about a bar. */

@@ -46,7 +46,7 @@ const extensions: Record<Format, readonly string[]> = {
 };
 
 /** What was converted. */
-export interface Summary {
+interface Summary {
   files: number;
   records: number;
   /** Values that have no place in what is written, by their paths. */

@@ -83,34 +83,56 @@ async function* labelsOf(records: AsyncIterable<Read.Raw>): AsyncGenerator<Read.
   for await (const { record } of records) yield record;
 }
 
+const shownNames = 5;
 const shownRecords = 20;
+/** Changed labels of one record that are shown. */
+const shownLabels = 20;
 
 /** The report for the terminal. Values are labels of receipts, so they are escaped. */
 export function told({ ground_truth: made, is_new, changes }: Kept): string {
   const lines = [
     `${made.gt_id}  ${Text.shown(made.name)}: ${made.records} records, sha256 ${made.sha256.slice(0, 12)}`,
   ];
-  if (made.unnamed > 0) lines.push(`${made.unnamed} do not name a picture: no run has an item for them`);
+  if (made.unnamed > 0)
+    lines.push(`${made.unnamed} records do not name a picture, so they are not used (unnamed)`);
   if (made.duplicate_count > 0) {
-    const names = made.duplicates.slice(0, 5).map(Text.shown).join(", ");
-    lines.push(`${made.duplicate_count} names are there more than once, and none of those is used: ${names}`);
+    const names = Text.several(made.duplicates, shownNames, made.duplicate_count);
+    lines.push(
+      `${made.duplicate_count} names have several records, of which none is used (duplicate): ${names}`,
+    );
   }
   if (!is_new) lines.push("unchanged: these labels are kept already");
   if (changes === null) return `${lines.join("\n")}\n`;
   const { added, removed, changed, same } = changes;
   lines.push(
     `since ${made.previous?.gt_id}: ${added.length} added, ${removed.length} removed, ${changed.length} changed, ${same} the same`,
-    ...added.slice(0, shownRecords).map((image) => `  + ${Text.shown(image)}`),
-    ...removed.slice(0, shownRecords).map((image) => `  - ${Text.shown(image)}`),
+    ...bounded(added, "added", (image) => [`  + ${Text.shown(image)}`]),
+    ...bounded(removed, "removed", (image) => [`  - ${Text.shown(image)}`]),
+    ...bounded(changed, "changed", changesIn),
   );
-  for (const { image, labels } of changed.slice(0, shownRecords)) {
-    lines.push(`  ${Text.shown(image)}`);
-    for (const { path, before, after } of labels)
-      lines.push(`    ${Text.shown(path)}: ${shownValue(before)} -> ${shownValue(after)}`);
-  }
-  if (Math.max(added.length, removed.length, changed.length) > shownRecords)
-    lines.push("  … (--json has all of them)");
   return `${lines.join("\n")}\n`;
+}
+
+/** The lines of the first entries, and the number of the others. */
+function bounded<T>(entries: readonly T[], what: string, linesOf: (entry: T) => string[]): string[] {
+  const rest = entries.length - shownRecords;
+  return [
+    ...entries.slice(0, shownRecords).flatMap(linesOf),
+    ...(rest > 0 ? [`  … and ${rest} more ${what} (--json has all)`] : []),
+  ];
+}
+
+function changesIn({ image, labels }: Changes.Changes["changed"][number]): string[] {
+  const rest = labels.length - shownLabels;
+  return [
+    `  ${Text.shown(image)}`,
+    ...labels
+      .slice(0, shownLabels)
+      .map(
+        ({ path, before, after }) => `    ${Text.shown(path)}: ${shownValue(before)} -> ${shownValue(after)}`,
+      ),
+    ...(rest > 0 ? [`    … and ${rest} more labels (--json has all)`] : []),
+  ];
 }
 
 const shownValue = (value: unknown): string =>

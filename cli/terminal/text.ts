@@ -27,13 +27,13 @@ export function list(entries: readonly string[], most = listed): string {
 }
 
 /**
- * Entries on one line: "a.jpg, b.jpg and 7 more". Entries are made safe.
+ * Entries on one line: "a.jpg, b.jpg, … and 7 more". Entries are made safe.
  * @param count - the number of all, if `entries` has only the first of them.
  */
 export function several(entries: readonly string[], most: number, count = entries.length): string {
   const first = entries.slice(0, most);
   const rest = count - first.length;
-  return `${first.map(shown).join(", ")}${rest > 0 ? `${first.length > 0 ? " and " : ""}${rest} more` : ""}`;
+  return [...first.map(shown), ...(rest > 0 ? [`… and ${rest} more`] : [])].join(", ");
 }
 
 /** A file's mistakes: one on the same line, several on a line each. @param file - its name, made safe. */
