@@ -30,8 +30,16 @@ function said(issue: z.core.$ZodIssue, root: z.ZodType, what: string): Issue[] {
   const known = Object.keys(shapeOf(at(root, issue.path)) ?? {});
   return issue.keys.slice(0, namedKeys).map((key) => ({
     path: [path, shownName(key)].filter(Boolean).join("."),
-    message: `unknown ${what}${Near.choice(key, known)}`,
+    message: elsewhere(key, what) ?? `unknown ${what}${Near.choice(key, known)}`,
   }));
+}
+
+/** Where a name belongs that callers try in other places, too. */
+function elsewhere(name: string, what: string): string | undefined {
+  if (name !== "password") return undefined;
+  return what === "field"
+    ? "goes with POST /v1/extract alone, whose answer is waited for: it is never stored, so work in a queue could not open the file. Save the PDF without its password"
+    : "is in JSON or a form, not in the address, which is logged on its way";
 }
 
 /** One issue as a predicate, which follows the path: "must be a whole number from 1 to 64". */

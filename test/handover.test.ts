@@ -8,6 +8,8 @@ import * as Queues from "#spec/queues";
 import { queuesOf } from "#test/support/batches/batches";
 import { type Answer, startLoop, type TestLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
+import * as Pdf from "#test/support/pdf";
+import { encrypted } from "#test/support/pdf-encryption";
 import { base64 } from "#test/support/pictures";
 
 const fields = {
@@ -132,6 +134,27 @@ describe("a call that becomes 202", () => {
     const repeat = await again("slow-1");
     expect(repeat.status).toBe(200);
     expect(repeat.headers.get("idempotent-replayed")).toBe("true");
+  });
+
+  test("but for one with a password, which no worker could go on with: it fails, is not stored, and may be sent again", async () => {
+    const pdf = encrypted(Pdf.partsOf([{ content: Pdf.lines(["Invoice 4711"]) }]), {
+      method: "aes256",
+      user: "sesame",
+    });
+    const image_base64 = Buffer.from(pdf).toString("base64");
+    const json = { image_base64, password: "sesame", request_id: "sealed-1" };
+    const first = model.requests.length + 1;
+    model.respond = (_request, n) => (n === first ? { kind: "hang" } : ModelServer.json(fields));
+    const late = await loop.call("/v1/extract", { json });
+    expect(late.status, late.text).toBe(504);
+    expect(late.body).toMatchObject({
+      error: { code: "inference_timeout", details: { reason: "password_not_queued" } },
+    });
+    expect(await row("sealed-1")).toMatchObject({ status: "retryable", input: null });
+    // Calls that were cut off before are no reason to hand it over, either.
+    await db.client.execute({ sql: "UPDATE extract SET handed_over_at = ?", args: [Date.now()] });
+    const again = await loop.call("/v1/extract", { json });
+    expect([again.status, statusOf(again)], again.text).toEqual([200, "succeeded"]);
   });
 
   test("after three calls that were cut off, the next is handed over before the model is asked", async () => {

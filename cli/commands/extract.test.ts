@@ -73,6 +73,26 @@ describe("extract", () => {
       expect((await ocrlty(["extract", none], { env })).status, none).toBe(exit.failed);
   });
 
+  it("takes a password from a file or from stdin, never from the command line, and shows it nowhere", async () => {
+    file("a.pdf", "x");
+    file("password", "\ufeffsesame open\r\nanother line\n");
+    const { env, seen } = await server({ body: answer("1") });
+    const read = await ocrlty(["extract", "a.pdf", "--password-file", "password"], { env });
+    expect((JSON.parse(seen[0]?.body ?? "") as { password: string }).password).toBe("sesame open");
+    expect(read.stdout + read.stderr).not.toContain("sesame");
+    // Stdin is empty here.
+    for (const [args, said] of [
+      [["a.pdf", "--password-file", "-"], "its first line is empty"],
+      [["a.pdf", "--password-file", "nowhere"], "--password-file: cannot be read (ENOENT)"],
+      [["-", "--password-file", "-"], "stdin is either the picture or the password"],
+      [["1", "--get", "--password-file", "password"], "--password-file goes with files, not --get"],
+    ] as const) {
+      const refused = await ocrlty(["extract", ...args], { env });
+      expect([refused.status, refused.stderr]).toEqual([exit.failed, expect.stringContaining(said)]);
+    }
+    expect(seen).toHaveLength(1);
+  });
+
   it("sends the pages that are named, in their order, and refuses what is none", async () => {
     file("scan.tif", "x");
     const { env, seen } = await server({ body: answer("1") });

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Upload from "#cli/batch/upload";
+import * as Password from "#cli/files/password";
 import * as Picture from "#cli/files/picture";
 import { CallError } from "#cli/server/call-error";
 import * as Extracts from "#cli/server/extracts";
@@ -18,6 +19,7 @@ interface ExtractOptions extends Options.Common {
   requestId?: string;
   get?: boolean;
   pages?: number[];
+  passwordFile?: string;
   /** True unless `--no-look` is given. */
   look: boolean;
 }
@@ -39,6 +41,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
           "your own id of this extract: the same id and picture give the same answer",
         )
         .option("--pages <list>", "pages of a document, such as 1-3,5 (default: all)", pageList)
+        .option(
+          "--password-file <file>",
+          'a file whose first line opens an encrypted PDF ("-" is stdin); a password in the command line would be seen by others',
+        )
         .option(...Options.noLook)
         .option("--get", "print stored extracts instead of reading pictures"),
       "one line of JSON a file, failed ones included",
@@ -49,6 +55,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         "npm run extract -- samples/receipt.jpg",
         'npm run extract -- --task receipt_v1 "photos/*.jpg"',
         "npm run -s extract -- receipt.jpg | jq .result.total",
+        "pass show invoices | npm run extract -- invoice.pdf --password-file -",
         "npm run extract -- --get 6f1c…          the answer again, by its request_id",
       ],
       exits: { 0: "all read", 1: "some files failed", 2: "usage, server or network", 130: "interrupted" },
@@ -79,7 +86,12 @@ interface Job {
 }
 
 async function run(context: Context, args: string[], options: ExtractOptions): Promise<Exit> {
-  const jobs = options.get ? args.map((id) => readAgain(id, context)) : readPictures(args, options, context);
+  if (options.passwordFile !== undefined && options.get)
+    throw new UsageError("--password-file goes with files, not --get");
+  const password = await Password.read(options.passwordFile, args, context);
+  const jobs = options.get
+    ? args.map((id) => readAgain(id, context))
+    : readPictures(args, { ...options, password }, context);
   if (options.requestId !== undefined && (jobs.length > 1 || options.get)) {
     throw new UsageError("--request-id goes with one file");
   }
@@ -154,7 +166,11 @@ const unreadable = ({ message }: Picture.PictureError): Failure.Failure => ({
 /** The line of a file that failed. */
 const lineOf = (file: string, error: Failure.Failure) => `${JSON.stringify({ file, error })}\n`;
 
-function readPictures(args: string[], options: ExtractOptions, context: Context): Job[] {
+function readPictures(
+  args: string[],
+  options: ExtractOptions & { password: string | undefined },
+  context: Context,
+): Job[] {
   return Picture.find(args, context.cwd, context.say).map((file) => {
     const name = Picture.label(file, context.cwd);
     return {
@@ -168,6 +184,7 @@ function readPictures(args: string[], options: ExtractOptions, context: Context)
           ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
           ...(options.pages === undefined ? {} : { pages: options.pages }),
           ...Options.lookOf(options.look),
+          ...(options.password === undefined ? {} : { password: options.password }),
           ...picture.source,
         };
         const answer = await Extracts.extract(server, body, context.signal, (pollUrl) =>

@@ -2,19 +2,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as Breaker from "#core/breaker/breaker";
 import { chosen } from "#core/document/chosen";
 import * as Document from "#core/document/document";
-import { AppError, type Code, from, invalidRequest } from "#core/error";
+import { AppError, type Code, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
 import * as Idempotency from "#core/idempotency/idempotency";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
 import { hashOf } from "#core/payload-hash";
-import { type Performed, perform } from "#core/reading/reading";
+import { perform } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
-import type { Artifact, Extract, ExtractRequest } from "#core/reading/schema";
+import type { Extract, ExtractRequest } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
-import { usedOf } from "#core/reading/used";
 import * as Source from "#core/source/source";
-import { type Debug, override } from "#core/task/override";
+import { override } from "#core/task/override";
 import type { Overridden } from "#core/task/own-schema";
 import * as Task from "#core/task/task";
 import * as Vision from "#core/vision/vision";
@@ -24,8 +23,9 @@ import { isAway, noted } from "./away.ts";
 import * as Claim from "./claim.ts";
 import { conclude, storedBefore } from "./conclude.ts";
 import { permit } from "./debug.ts";
-import { handOver } from "./handover.ts";
+import * as Password from "./password.ts";
 import * as Row from "./row.ts";
+import * as Unanswered from "./unanswered.ts";
 
 /** How long the caller wants to wait (`Prefer`): up to the platform's limit, or for this many milliseconds. */
 export interface Patience {
@@ -135,6 +135,7 @@ async function begin(
     debug: input.debug,
     wanted: input.pages,
     look: input.look,
+    hasPassword: input.password !== undefined,
     document,
     pages,
     source,
@@ -158,6 +159,7 @@ async function checkRequest(services: Services, input: Given, caller: Caller): P
     throw invalidRequest([{ path: "task_id", message: unknownTask(input.task_id, Task.ids()) }]);
   }
   permit(input, services.debugMode, caller.principal);
+  Password.checkWaits(input, caller.patience);
   return task;
 }
 
@@ -170,8 +172,9 @@ async function open(
 ): Promise<Document.Document> {
   try {
     const signal = AbortSignal.timeout(Math.max(1, deadline - Date.now()));
-    return await Document.open(bytes, { decoder, signal });
+    return await Document.open(bytes, { decoder, signal, password: input.password });
   } catch (thrown) {
+    if (Password.isWrong(thrown)) throw thrown.about("password");
     const fields = ["image_base64", "image_ref", "image_url"] as const;
     const field = fields.find((name) => input[name] !== undefined);
     throw thrown instanceof AppError && !thrown.retry && field !== undefined ? thrown.about(field) : thrown;
@@ -183,17 +186,19 @@ async function askOrHandOver(work: Work, outlook: Claim.Outlook): Promise<Answer
   const { services, log, caller } = work;
   const away = await isAway(services, log, outlook);
   const { waitMs, refuseWhenAway } = caller.patience;
-  if (away !== undefined && refuseWhenAway) return giveUp(work, away);
-  if (away !== undefined) return toQueue(work, { cutOff: false, waitingFor: "model_server" }, away);
-  if (waitMs === 0) return toQueue(work, { cutOff: false, waitingFor: null }, undefined);
-  if (waitMs === undefined && outlook.recentHandovers >= handoversBeforeGivingUp)
-    return toQueue(work, { cutOff: false, waitingFor: null }, undefined);
+  if (away !== undefined && refuseWhenAway) return Unanswered.giveUp(work, away);
+  if (away !== undefined)
+    return Unanswered.toQueue(work, { cutOff: false, waitingFor: "model_server" }, away);
+  const isCutOff = waitMs === undefined && outlook.recentHandovers >= handoversBeforeGivingUp;
+  if (waitMs === 0 || (isCutOff && !work.hasPassword))
+    return Unanswered.toQueue(work, { cutOff: false, waitingFor: null }, undefined);
   return ask(work);
 }
 
 /**
  * sha256 of what determines the answer. A named picture counts by its name: an upload is pinned to the version that
- * was read first, and a repeated URL is the same call, whatever it serves now.
+ * was read first, and a repeated URL is the same call, whatever it serves now. The password of a PDF does not count: each
+ * that opens the file gives the same pages, and not even its hash is stored.
  */
 function payloadOf(task: Task.Task, input: Given, document: Document.Document | undefined): string {
   const { image_ref, image_url, pages, debug } = input;
@@ -224,22 +229,11 @@ async function answered(
 }
 
 /** The work of one call after its claim. */
-interface Work {
-  services: Services;
+interface Work extends Unanswered.Work {
   caller: Caller;
-  log: Log;
-  row: Row.Row;
   task: Task.Task;
   validate: Overridden["validate"];
-  debug: Debug | undefined;
-  /** As the caller wishes it; undefined: as the stage is set. */
-  look: boolean | undefined;
-  document: Document.Document;
   pages: number[];
-  /** As the caller chose them; undefined: all. */
-  wanted: number[] | undefined;
-  source: Source.Source;
-  startedAt: number;
 }
 
 /** Asks the model within the caller's time, and hands over to the queue if that is too short. */
@@ -259,85 +253,28 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     createdAt: row.createdAt,
     deadline,
     signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())),
-    handsOver: true,
+    handsOver: !work.hasPassword,
     log,
   });
   const { error } = performed;
-  if (error?.code === "inference_unavailable") {
-    const isOutage =
-      error instanceof Vision.VisionError &&
-      error.fault !== undefined &&
-      Vision.classify(error.fault) === "outage";
-    if (isOutage) await noted(log, Breaker.trip(services.db, services.times.breakerRetryMs));
-    const waitingFor = isOutage ? "model_server" : null;
-    return toQueue(work, { cutOff: false, waitingFor }, performed);
-  }
-  if (error?.code === "inference_timeout")
-    return toQueue(work, { cutOff: waitMs === undefined, waitingFor: null }, performed);
-  const artifact = composed(work, performed);
-  if (error?.retry) return fail(work, artifact, error);
-  return { kind: "done", answer: await conclude(services, log, row, artifact), replayed: false };
-}
-
-/** Hands over. If that fails, too, the call ends with the reason why it could not be answered here. */
-async function toQueue(
-  work: Work,
-  how: { cutOff: boolean; waitingFor: "model_server" | null },
-  instead: Performed | AppError | undefined,
-): Promise<Answer.Outcome> {
-  const { services, caller, log, row, document, source } = work;
-  const asked = instead === undefined || instead instanceof AppError ? undefined : composed(work, instead);
-  try {
-    await handOver(services, log, row, {
-      ...how,
-      used: asked && usedOf(asked),
-      picture: {
-        bytes: document.bytes,
-        mimeType: document.mimeType,
-        input: {
-          source: source.kind,
-          declaredMimeType: source.declaredMimeType ?? null,
-          objectKey: source.objectKey ?? null,
-          etag: source.etag ?? null,
-          debug: work.debug ?? null,
-          ...(work.wanted === undefined ? {} : { pages: work.wanted }),
-          look: work.look,
-          principalRole: caller.principal.role,
-        },
+  const isOutage =
+    error instanceof Vision.VisionError &&
+    error.code === "inference_unavailable" &&
+    error.fault !== undefined &&
+    Vision.classify(error.fault) === "outage";
+  if (isOutage) await noted(log, Breaker.trip(services.db, services.times.breakerRetryMs));
+  if (error?.code === "inference_unavailable" || error?.code === "inference_timeout")
+    return Unanswered.toQueue(
+      work,
+      {
+        cutOff: error.code === "inference_timeout" && waitMs === undefined,
+        waitingFor: isOutage ? "model_server" : null,
       },
-    });
-  } catch (thrown) {
-    const failure = from(thrown);
-    if (failure.code !== "storage_unavailable") throw failure;
-    log.warn("handover_failed", { code: failure.code });
-    if (instead === undefined || instead instanceof AppError) return giveUp(work, instead ?? failure);
-    return fail(work, composed(work, instead), instead.error ?? failure);
-  }
-  log.info("handed_over", { waiting_for: how.waitingFor, cut_off: how.cutOff });
-  return { kind: "running", running: Answer.running(row.requestId), away: how.waitingFor !== null };
-}
-
-/** Ends an attempt without a model call; only the row records it. */
-async function giveUp(work: Work, error: AppError): Promise<never> {
-  await Row.release(work.services.db, work.row, error);
-  throw error;
-}
-
-/** Ends an attempt that may be repeated. */
-async function fail(work: Work, artifact: Artifact, error: AppError): Promise<never> {
-  const artifactRel = await Record.recordAttempt(work.services, work.log, artifact);
-  await Row.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
-  throw artifactRel === null ? error : error.with({ artifact_rel: artifactRel });
-}
-
-function composed(work: Work, performed: Performed): Artifact {
-  const { caller, document, source } = work;
-  return Record.compose(work.row, performed, {
-    input: Record.inputOf(document, source.kind, source.declaredMimeType ?? null, source.objectKey),
-    principal: { key_id: caller.principal.keyId, role: caller.principal.role },
-    codeVersion: work.services.version,
-    totalMs: Date.now() - work.startedAt,
-  });
+      { ...performed, error },
+    );
+  const artifact = Unanswered.composed(work, performed);
+  if (error?.retry) return Unanswered.fail(work, artifact, error);
+  return { kind: "done", answer: await conclude(services, log, row, artifact), replayed: false };
 }
 
 /** Finds the id of this call (body, Idempotency-Key, header, or new), and claims it. */

@@ -12,6 +12,9 @@ import { Warnings } from "./warning.ts";
 /** The ways in for a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
 
+/** Readers of PDF use the first 127 bytes of a password at most (ISO 32000-2, 7.6.4.3.3). */
+const mostPassword = 200;
+
 /** The body of `POST /v1/extract`. */
 export const ExtractRequest = z
   .strictObject({
@@ -41,6 +44,18 @@ export const ExtractRequest = z
         "A picture on the public internet: http or https on the scheme's own port, at most 20 MiB within 10 s and three redirects. Needs `DEBUG_MODE=1` and the scope debug:run.",
     }),
     pages: Pages.optional(),
+    password: z
+      .string()
+      .min(1)
+      .max(mostPassword)
+      .refine((text) => !text.includes("\0"), "must not contain the character NUL")
+      .optional()
+      .meta({
+        format: "password",
+        writeOnly: true,
+        description:
+          "Opens an encrypted PDF. It is used for this call alone: neither stored nor logged, in no hash, and no part of the call's identity. So it goes with calls that wait for their answer; a call with it is never handed over to the queue.",
+      }),
     mime_type: z
       .string()
       .min(1)

@@ -18,11 +18,11 @@ import * as TextValues from "./text-values.ts";
  * a repeat in another format is the same call.
  */
 
-const { image_base64, image_ref, image_url, ...options } = ExtractRequest.shape;
+const { image_base64, image_ref, image_url, password, ...options } = ExtractRequest.shape;
 
 /**
  * The fields beside the picture, as query parameters. Every body format allows them; each field may be in one place
- * only.
+ * only. The password of a PDF is none of them: addresses are logged on their way.
  */
 export const ExtractQuery = z.strictObject(
   Object.fromEntries(
@@ -52,6 +52,7 @@ const ExtractForm = z
       .optional(),
     image_ref,
     image_url,
+    password,
     ...options,
   })
   .meta({ id: "ExtractForm" });
@@ -74,7 +75,7 @@ export const doors: BodyDoors = {
   notJson: Doors.notJson,
 };
 
-const formFields = { image_ref, image_url, ...options };
+const formFields = { image_ref, image_url, password, ...options };
 const FormRequest = z.strictObject(formFields);
 
 /**

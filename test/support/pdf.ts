@@ -6,7 +6,7 @@
 export type Part = string | { dict: string; data: Uint8Array | string };
 
 /** The document of these objects; the first is the catalog, numbers count from 1. */
-export function document(objects: readonly Part[], { version = "1.7" } = {}): Uint8Array {
+export function document(objects: readonly Part[], { version = "1.7", trailer = "" } = {}): Uint8Array {
   const chunks: Buffer[] = [];
   const offsets: number[] = [];
   let length = 0;
@@ -31,7 +31,7 @@ export function document(objects: readonly Part[], { version = "1.7" } = {}): Ui
   const table = length;
   const rows = offsets.map((offset) => `${String(offset).padStart(10, "0")} 00000 n \n`).join("");
   push(`xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${rows}`);
-  push(`trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${table}\n%%EOF\n`);
+  push(`trailer\n<< /Size ${objects.length + 1} /Root 1 0 R ${trailer} >>\nstartxref\n${table}\n%%EOF\n`);
   return new Uint8Array(Buffer.concat(chunks));
 }
 
@@ -47,12 +47,19 @@ export interface Page {
 }
 
 /** A document of pages. Objects of `more` follow the pages: the first has the number that `firstAfter` gives. */
-export function pages(
-  list: readonly Page[],
-  { more = [], catalog = "" }: { more?: readonly Part[]; catalog?: string } = {},
-): Uint8Array {
+export const pages = (list: readonly Page[], beside: Beside = {}): Uint8Array =>
+  document(partsOf(list, beside));
+
+export interface Beside {
+  more?: readonly Part[];
+  /** Entries of the catalog. */
+  catalog?: string;
+}
+
+/** The objects of `pages`. */
+export function partsOf(list: readonly Page[], { more = [], catalog = "" }: Beside = {}): Part[] {
   const kids = list.map((_, i) => `${4 + 2 * i} 0 R`).join(" ");
-  return document([
+  return [
     `<< /Type /Catalog /Pages 2 0 R ${catalog} >>`,
     `<< /Type /Pages /Kids [${kids}] /Count ${list.length} >>`,
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
@@ -61,7 +68,7 @@ export function pages(
       { dict: "", data: content },
     ]),
     ...more,
-  ]);
+  ];
 }
 
 /** The number of the first object after so many pages. */

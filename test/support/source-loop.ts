@@ -25,11 +25,14 @@ interface Announced {
   upload_url: string;
   headers: Record<string, string>;
 }
-/** A loop of its own. */
-export async function start({ respond = () => ModelServer.json(fields) }: ModelServer.Options = {}) {
+/** A loop of its own. @param options.env - beside what every such loop has. */
+export async function start({
+  respond = () => ModelServer.json(fields),
+  env = {},
+}: ModelServer.Options & { env?: Record<string, string> } = {}) {
   const model = await ModelServer.start({ respond, maxModelLen: 8192 });
   const loop = await startLoop({
-    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper },
+    env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", API_KEY_PEPPER: pepper, ...env },
   });
   const db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
   const client = (await Key.create(db, pepper, { keyId: "client-1", role: "client" })).api_key;

@@ -90,7 +90,7 @@ test("an encrypted file opens with no password if none is needed, else with the 
     ["aes-password.pdf", "pässword"],
   ] as const) {
     await expect(read(fixture(name))).rejects.toMatchObject(refused("pdf_encrypted"));
-    await expect(read(fixture(name), "wrong")).rejects.toMatchObject(refused("pdf_encrypted"));
+    await expect(read(fixture(name), "wrong")).rejects.toMatchObject(refused("pdf_wrong_password"));
     expect(await read(fixture(name), password)).toMatchObject({ text, repaired: false });
   }
 });

@@ -5,7 +5,9 @@ import type { Limits } from "./limits.ts";
 
 const texts = {
   pdf_broken: "the PDF is broken: open it in a viewer, and print or save it as a new PDF",
-  pdf_encrypted: "the PDF has a password: save it without one",
+  pdf_encrypted: "the PDF has a password: send it as password, or save the PDF without one",
+  pdf_wrong_password: "the password that was given does not open the PDF",
+  pdf_encryption_not_read: "the PDF is encrypted in a way that is not read: save it without encryption",
   pdf_too_many_pages: "the PDF declares more pages than are read",
   pdf_page_tree: "the PDF's tree of pages has a circle or is too deep: print it as a new PDF",
   pdf_too_many_objects: "the PDF has too many objects: print it as a new PDF",

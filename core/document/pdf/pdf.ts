@@ -90,7 +90,8 @@ function load(library: Pdfium, bytes: Uint8Array, password: string | undefined):
   free(library, secretAt);
   if (document !== 0) return document;
   const error = library.FPDF_GetLastError();
-  throw fault(error === errors.password || error === errors.security ? "pdf_encrypted" : "pdf_broken");
+  if (error === errors.password) throw fault(password ? "pdf_wrong_password" : "pdf_encrypted");
+  throw fault(error === errors.security ? "pdf_encryption_not_read" : "pdf_broken");
 }
 
 /** The structure of an encrypted document, from a copy of it without its encryption. */
