@@ -2,6 +2,7 @@ import { Resource } from "sst/resource";
 import type * as z from "zod";
 import { commandSettings, dated, settings, takes } from "#core/setting";
 import type { KeyLimits } from "#spec/key-limits";
+import type { ProfileName } from "#spec/profile-names";
 import { commandOnly } from "#spec/settings";
 import manifest from "../package.json" with { type: "json" };
 
@@ -186,6 +187,10 @@ export interface Model {
   /** Undefined: the task decides. */
   maxTokens: number | undefined;
   maxImages: number;
+  /** Undefined: by the model's name. */
+  profile?: ProfileName | undefined;
+  /** Most pixels of a picture, beside what the context leaves. */
+  maxPixels?: number | undefined;
   /** Pictures are looked at before they are sent (#core/look/look). */
   look: boolean;
   connectTimeoutMs: number;
@@ -205,6 +210,8 @@ function toModel(values: Values<"model">, timeScale: number): Model {
     maxModelLen: values.VLLM_MAX_MODEL_LEN,
     maxTokens: values.VLLM_MAX_TOKENS,
     maxImages: values.VLLM_MAX_IMAGES,
+    profile: values.VLLM_PROFILE,
+    maxPixels: values.VLLM_MAX_PIXELS,
     look: values.LOOK === "on",
     connectTimeoutMs: Math.ceil(values.VLLM_CONNECT_TIMEOUT_S * 1000 * timeScale),
     readTimeoutMs: Math.ceil(values.VLLM_READ_TIMEOUT_S * 1000 * timeScale),

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import * as z from "zod";
+import { profileNames } from "#spec/profile-names";
 import { secrets } from "#spec/settings";
 
 /*
@@ -178,6 +179,8 @@ export const settings = {
     VLLM_MAX_MODEL_LEN: whole(1024, 1_000_000).optional(),
     VLLM_MAX_TOKENS: whole(16, 100_000).optional(),
     VLLM_MAX_IMAGES: whole(1, 64).default(4),
+    VLLM_PROFILE: choice(profileNames).optional(),
+    VLLM_MAX_PIXELS: whole(65_536, 100_000_000).optional(),
     LOOK: choice(["on", "off"]).default("on"),
     VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
     VLLM_READ_TIMEOUT_S: seconds(600).default(90),

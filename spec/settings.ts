@@ -51,6 +51,8 @@ export const plain = {
     "VLLM_MAX_MODEL_LEN",
     "VLLM_MAX_TOKENS",
     "VLLM_MAX_IMAGES",
+    "VLLM_PROFILE",
+    "VLLM_MAX_PIXELS",
     "LOOK",
     "VLLM_CONNECT_TIMEOUT_S",
     "VLLM_READ_TIMEOUT_S",

@@ -21,7 +21,15 @@ const most = 8;
 
 /** Settings that say how pictures are read and asked about; they hold for every model. */
 const shared = [
-  ...["LOOK", "VLLM_MAX_TOKENS", "VLLM_MAX_IMAGES", "VLLM_CONNECT_TIMEOUT_S", "VLLM_READ_TIMEOUT_S"],
+  ...[
+    "LOOK",
+    "VLLM_MAX_TOKENS",
+    "VLLM_MAX_IMAGES",
+    "VLLM_PROFILE",
+    "VLLM_MAX_PIXELS",
+    "VLLM_CONNECT_TIMEOUT_S",
+    "VLLM_READ_TIMEOUT_S",
+  ],
   ...["GPU_COST_PER_HOUR", "LOG_LEVEL", "OCRLTY_TIME_SCALE"],
 ] as const;
 

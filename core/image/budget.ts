@@ -1,4 +1,5 @@
 import { AppError } from "#core/error";
+import * as Processor from "#core/model/processor";
 
 /**
  * How many tokens a picture takes, and how many it may take.
@@ -17,40 +18,22 @@ export const maxAspectRatio = 200;
  * because both sides are rounded up. With less room than this, no picture fits.
  */
 export const minImageTokens = 128;
-/**
- * A receipt is still legible with this many tokens (a megapixel): the answer leaves the picture at least this much, if
- * it can.
- */
-const legibleTokens = 1024;
 /** An answer needs at least this much room. */
 export const leastAnswerTokens = 192;
 /** Chat template, special tokens around the picture, and the error of the text estimate. */
 export const defaultMarginTokens = 256;
 
-/** Tokens of one picture of `width` × `height` pixels, exactly as the processor makes them. */
+/** Tokens of one picture of `width` × `height` pixels, exactly as Qwen3-VL's processor makes them. */
 export function imageTokens(width: number, height: number, patch: number = patchPixels): number {
-  const area = patch * patch;
-  const columns = halfToEven(width / patch);
-  const rows = halfToEven(height / patch);
-  if (columns * rows * area > processorMaxPixels) {
-    const reduce = Math.sqrt((height * width) / processorMaxPixels);
-    const down = (pixels: number) => Math.max(1, Math.floor(pixels / reduce / patch));
-    return down(width) * down(height);
-  }
-  if (columns * rows * area < processorMinPixels) {
-    const enlarge = Math.sqrt(processorMinPixels / (height * width));
-    const up = (pixels: number) => Math.ceil((pixels * enlarge) / patch);
-    return up(width) * up(height);
-  }
-  return columns * rows;
+  return Processor.tokens(processorOf(patch), width, height);
 }
 
-/** Python's `round`: 22.5 is 22, 23.5 is 24. */
-function halfToEven(value: number): number {
-  const below = Math.floor(value);
-  if (value - below !== 0.5) return Math.round(value);
-  return below % 2 === 0 ? below : below + 1;
-}
+const processorOf = (side: number): Processor.Processor => ({
+  kind: "patches",
+  side,
+  minPixels: processorMinPixels,
+  maxPixels: processorMaxPixels,
+});
 
 /**
  * Upper bound of the tokens of a text, without a tokenizer: three ASCII characters a token (measured text and
@@ -75,7 +58,8 @@ export interface Room {
   /** Pictures in the call, which share the room; default 1. */
   images?: number | undefined;
   margin?: number | undefined;
-  patch?: number | undefined;
+  /** The model's own tokens of pictures; default: those of Qwen3-VL. */
+  bounds?: Processor.Bounds | undefined;
 }
 
 /**
@@ -84,17 +68,17 @@ export interface Room {
  * `invalid_request` (`details.reason` `prompt_too_long`) if both do not fit.
  */
 export function share(room: Room): { imageTokens: number; maxTokens: number } {
-  const images = room.images ?? 1;
+  const { images = 1, bounds = defaultBounds } = room;
   const left = leftOf(room);
   const pictures = Math.max(
     left - room.maxOutputTokens,
-    Math.min(legibleTokens * images, Math.floor(left / 2)),
+    Math.min(bounds.legible * images, Math.floor(left / 2)),
   );
   const each = Math.floor(pictures / images);
   const maxTokens = Math.min(room.maxOutputTokens, left - pictures);
-  if (each < minImageTokens || maxTokens < Math.min(room.maxOutputTokens, leastAnswerTokens))
+  if (each < bounds.least || maxTokens < Math.min(room.maxOutputTokens, leastAnswerTokens))
     throw promptTooLong(room);
-  return { imageTokens: Math.min(each, mostTokens(room)), maxTokens };
+  return { imageTokens: Math.min(each, bounds.most), maxTokens };
 }
 
 /**
@@ -102,9 +86,10 @@ export function share(room: Room): { imageTokens: number; maxTokens: number } {
  * least 1.
  */
 export function picturesPerCall(room: Omit<Room, "images">, most: number): number {
+  const { bounds = defaultBounds } = room;
   for (let images = most; images > 1; images -= 1) {
     const split = fits({ ...room, images });
-    if (split !== undefined && split.imageTokens >= legibleTokens && split.maxTokens >= room.maxOutputTokens)
+    if (split !== undefined && split.imageTokens >= bounds.legible && split.maxTokens >= room.maxOutputTokens)
       return images;
   }
   return 1;
@@ -121,7 +106,7 @@ function fits(room: Room): ReturnType<typeof share> | undefined {
 
 const leftOf = (room: Room) => room.maxModelLen - room.promptTokens - (room.margin ?? defaultMarginTokens);
 
-const mostTokens = ({ patch = patchPixels }: Room) => Math.floor(processorMaxPixels / (patch * patch));
+const defaultBounds = Processor.bounds(processorOf(patchPixels));
 
 /** The text alone leaves no room in the context. */
 export function promptTooLong(room: Pick<Room, "maxModelLen" | "promptTokens" | "maxOutputTokens">) {
@@ -155,7 +140,9 @@ export function sizeWithin(
   patch: number = patchPixels,
 ): { width: number; height: number } {
   // The model's processor would reduce the picture anyway; reducing it here saves sending 100 megapixels.
-  const within = halfToEven(width / patch) * halfToEven(height / patch) * patch * patch <= processorMaxPixels;
+  const within =
+    Processor.halfToEven(width / patch) * Processor.halfToEven(height / patch) * patch * patch <=
+    processorMaxPixels;
   if (within && imageTokens(width, height, patch) <= maxTokens) return { width, height };
   const pixels = Math.min(maxTokens * patch * patch, processorMaxPixels);
   const scale = Math.min(1, Math.sqrt(pixels / (width * height)));

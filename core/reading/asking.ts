@@ -247,7 +247,7 @@ export class Asking {
   }
 
   #wish(): Pages.Wish {
-    const { task, debug, look = true, signal } = this.#work;
+    const { task, debug, look = true, signal, log } = this.#work;
     const asked = debug?.max_tokens;
     const most = Math.min(
       asked ?? Number.POSITIVE_INFINITY,
@@ -256,6 +256,8 @@ export class Asking {
     return {
       server: { ...this.#model, look: this.#model.look && look },
       promptTokens: Budget.textTokens(task.prompt),
+      textKey: task.promptSha256,
+      onUnclear: () => log.warn("picture_tokens_unclear", { model: this.#model.model }),
       maxTokens: task.maxOutputTokens,
       mostTokens: Number.isFinite(most) ? most : undefined,
       exact: asked !== undefined,

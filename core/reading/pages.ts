@@ -2,6 +2,8 @@ import type * as Config from "#core/config";
 import * as Document from "#core/document/document";
 import * as Budget from "#core/image/budget";
 import type { Look } from "#core/look/look";
+import * as Processor from "#core/model/processor";
+import * as Profiles from "#core/model/profiles";
 import * as ContextLength from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
 import { type Quality, qualityOf } from "./quality.ts";
@@ -12,6 +14,9 @@ import type { Sent } from "./schema.ts";
 /** What decides how much room there is. */
 export interface Wish {
   server: Config.Model;
+  /** As Vision.Room takes it. */
+  textKey: string;
+  onUnclear: () => void;
   promptTokens: number;
   maxTokens: number;
   mostTokens: number | undefined;
@@ -43,7 +48,9 @@ export async function parted(pages: readonly number[], wish: Wish): Promise<numb
   if (pages.length === 1) return [[...pages]];
   const maxModelLen = await ContextLength.contextLength(wish.server, wish.signal);
   const { promptTokens, maxTokens, mostTokens = Number.POSITIVE_INFINITY } = wish;
-  const room = { maxModelLen, promptTokens, maxOutputTokens: Math.min(maxTokens, mostTokens) };
+  const { processor } = Profiles.choose(wish.server.model, wish.server.profile);
+  const bounds = Processor.bounds(processor);
+  const room = { maxModelLen, promptTokens, maxOutputTokens: Math.min(maxTokens, mostTokens), bounds };
   const most = Budget.picturesPerCall(room, Math.min(wish.server.maxImages, pages.length));
   return inParts(pages, Math.ceil(pages.length / most));
 }
@@ -81,6 +88,7 @@ export async function open(
   let printed = pages;
   const room = await Vision.Room.open({
     ...{ server, signal, exact: wish.exact, pictures: pages.length },
+    ...{ textKey: wish.textKey, onUnclear: wish.onUnclear },
     ...{ promptTokens: wish.promptTokens, maxTokens: wish.maxTokens, mostTokens: wish.mostTokens },
     prepare: async (maxImageTokens, encodeAs) => {
       const sent = [];

@@ -257,7 +257,7 @@ export interface Artifact extends Extract {
   request: {
     temperature: number;
     max_tokens: number;
-    response_format: "json_schema" | "none";
+    response_format: "json_schema" | "structured_outputs" | "none";
     seed: number;
     debug?: Debug.Debug;
   } | null;

@@ -1,11 +1,13 @@
 import OpenAI from "openai";
 import type { Code } from "#core/error";
+import * as Profiles from "#core/model/profiles";
 import { type Completion, Incoming } from "#core/vision/completion";
 import { onlyData } from "#core/vision/event-stream";
 import { type Fault, fromAnswer, reasonOf, type Usage, VisionError } from "#core/vision/fault";
 import type { Guard } from "#core/vision/guard";
 import * as Transport from "#core/vision/transport";
 import { classify } from "#core/vision/verdict";
+import type { ProfileName } from "#spec/profile-names";
 
 /** An OpenAI-compatible model server. */
 export interface Server {
@@ -13,6 +15,8 @@ export interface Server {
   baseUrl: string;
   apiKey: string | undefined;
   model: string;
+  /** `VLLM_PROFILE`; undefined: by the model's name. */
+  profile?: ProfileName | undefined;
   /** DNS, TCP and TLS together. */
   connectTimeoutMs: number;
   /** Longest silence: before the first byte, and between two pieces of the answer. */
@@ -84,7 +88,7 @@ export async function complete(server: Server, ask: Ask, options: CallOptions): 
     image_bytes: ask.images.reduce((sum, image) => sum + image.bytes.byteLength, 0),
     max_tokens: ask.maxTokens,
     seed: ask.seed,
-    response_format: sendsSchema(ask, options.without) ? "json_schema" : "none",
+    response_format: constraintOf(ask, options.without),
   });
   try {
     const completion = await stream(server, ask, options, startedAt);
@@ -223,7 +227,11 @@ function requestBody(
   ask: Ask,
   without: ReadonlySet<string> | undefined,
 ): OpenAI.Chat.ChatCompletionCreateParamsStreaming {
-  const body: OpenAI.Chat.ChatCompletionCreateParamsStreaming & { chat_template_kwargs: object } = {
+  const { withoutThinking } = Profiles.choose(server.model, server.profile);
+  const body: OpenAI.Chat.ChatCompletionCreateParamsStreaming & {
+    chat_template_kwargs?: object;
+    structured_outputs?: object;
+  } = {
     model: server.model,
     messages: [
       {
@@ -251,27 +259,33 @@ function requestBody(
       : ({ include_usage: true, continuous_usage_stats: true } as { include_usage: true }),
     // Models that think by default (Qwen3.5 and later) would use up the answer's tokens. Templates without this
     // variable ignore it; a server that does not know the field refuses it and is then asked without it.
-    chat_template_kwargs: { enable_thinking: false },
+    ...(withoutThinking === undefined ? {} : { chat_template_kwargs: withoutThinking }),
     ...(ask.logprobs ? { logprobs: true, top_logprobs: topLogprobs } : {}),
-    ...(sendsSchema(ask, without)
-      ? {
-          response_format: {
-            type: "json_schema" as const,
-            json_schema: {
-              name: ask.schemaName,
-              schema: ask.schema as Record<string, unknown>,
-              strict: true,
-            },
-          },
-        }
-      : {}),
+    ...constrained(ask, constraintOf(ask, without)),
   };
   for (const field of without ?? []) delete (body as unknown as Record<string, unknown>)[field];
   return body;
 }
 
-export function sendsSchema(ask: Ask, without: ReadonlySet<string> | undefined): boolean {
-  return ask.schema !== undefined && !without?.has("response_format");
+/** How an answer is held to its schema. */
+export type Constraint = "json_schema" | "structured_outputs" | "none";
+
+/** OpenAI's field; where a server does not know it, vLLM's own; where it knows neither, none. */
+export function constraintOf(ask: Ask, without: ReadonlySet<string> | undefined): Constraint {
+  if (ask.schema === undefined) return "none";
+  if (!without?.has("response_format")) return "json_schema";
+  return without.has("structured_outputs") ? "none" : "structured_outputs";
+}
+
+function constrained({ schema, schemaName }: Ask, constraint: Constraint) {
+  if (constraint === "none") return {};
+  if (constraint === "structured_outputs") return { structured_outputs: { json: schema } };
+  return {
+    response_format: {
+      type: "json_schema" as const,
+      json_schema: { name: schemaName, schema: schema as Record<string, unknown>, strict: true },
+    },
+  };
 }
 
 /** An error that the server sent as an event of the stream, after its 200. */

@@ -65,7 +65,7 @@ export interface AttemptRecord {
   seed: number;
   temperature: number;
   max_tokens: number;
-  response_format: "json_schema" | "none";
+  response_format: "json_schema" | "structured_outputs" | "none";
   /** 200 or another status; null if none was received. */
   status: number | null;
   /** Why its answer was rejected, in snake_case; absent for the accepted one. */
@@ -171,6 +171,7 @@ const optionalFields = [
   "top_logprobs",
   "logprobs",
   "response_format",
+  "structured_outputs",
   "chat_template_kwargs",
 ];
 const unknownFieldPattern =

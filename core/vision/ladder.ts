@@ -31,7 +31,7 @@ export interface AskOptions {
   /** Encodes the pictures again after the server refused them; undefined if that was done before. */
   onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
   /** Divides the context between picture and answer; without it, neither is changed if they do not fit. */
-  room?: Pick<Room, "contextTokens" | "grown" | "full" | "refused"> | undefined;
+  room?: Pick<Room, "contextTokens" | "counted" | "grown" | "full" | "refused"> | undefined;
   /** Pauses between retries; the server's `Retry-After` has precedence. */
   backoff?: Backoff.Backoff | undefined;
   probeTimeoutMs?: number | undefined;
@@ -121,13 +121,13 @@ export class Ladder {
       await this.#afterFault(fault, thrown.code);
       return undefined;
     }
-    record.ms = completion.totalMs;
-    record.status = 200;
+    Object.assign(record, { ms: completion.totalMs, status: 200 });
     record.first_token_ms = completion.firstTokenMs;
     record.finish_reason = completion.finishReason;
     record.usage = completion.usage;
     this.#attempts.push(record);
     RefusedFields.note(this.#server, this.#without);
+    if (this.#question.suffix === undefined) this.#options.room?.counted(completion.usage);
     this.#rawText = completion.text.trim() === "" ? completion.reasoning : completion.text;
     this.#finishReason = completion.finishReason;
     const judged = judge(completion);
@@ -148,7 +148,7 @@ export class Ladder {
       seed: ask.seed,
       temperature: ask.temperature,
       max_tokens: ask.maxTokens,
-      response_format: Complete.sendsSchema(ask, without) ? "json_schema" : "none",
+      response_format: Complete.constraintOf(ask, without),
       status: null,
       finish_reason: null,
       ms: 0,

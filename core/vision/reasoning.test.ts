@@ -189,14 +189,27 @@ describe("a schema that the server refuses", () => {
     expect(model.requests).toHaveLength(1);
   });
 
-  test("a server without constrained decoding is asked without it, as before", async () => {
+  test("a server without constrained decoding is asked without it, in either spelling", async () => {
+    model.respond = ({ body }) => {
+      if (body.response_format !== undefined)
+        return ModelServer.error(400, "'response_format.type' : json_schema is not supported");
+      if ("structured_outputs" in body)
+        return ModelServer.error(400, "Unrecognized request argument supplied: structured_outputs");
+      return ModelServer.json(good);
+    };
+    expect((await ask()).attempts.map(({ response_format }) => response_format)).toEqual([
+      "json_schema",
+      "structured_outputs",
+      "none",
+    ]);
+  });
+
+  test("a server that knows only vLLM's own field is sent the schema in it", async () => {
     model.respond = ({ body }) =>
       body.response_format === undefined
         ? ModelServer.json(good)
         : ModelServer.error(400, "'response_format.type' : json_schema is not supported");
-    expect((await ask()).attempts.map(({ response_format }) => response_format)).toEqual([
-      "json_schema",
-      "none",
-    ]);
+    expect((await ask()).attempts).toHaveLength(2);
+    expect(model.requests[1]?.body).toMatchObject({ structured_outputs: { json: { type: "object" } } });
   });
 });

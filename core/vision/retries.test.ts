@@ -113,7 +113,7 @@ describe("retries", () => {
 
   test("a field that the server does not know is left out, and remembered", async () => {
     model.respond = ({ body }) => {
-      for (const field of ["stream_options", "response_format"]) {
+      for (const field of ["stream_options", "response_format", "structured_outputs"]) {
         if (field in body) return ModelServer.error(400, `Unrecognized request argument supplied: ${field}`);
       }
       return ModelServer.json({ total: "1" });
@@ -122,14 +122,16 @@ describe("retries", () => {
     expect(answer.attempts.map(({ kind, response_format }) => [kind, response_format])).toEqual([
       ["first", "json_schema"],
       ["without_field", "json_schema"],
+      ["without_field", "structured_outputs"],
       ["without_field", "none"],
     ]);
     // The schema is asked for again: one refusal must not take the constraint from everybody.
     expect((await ask()).attempts.map(({ kind, response_format }) => [kind, response_format])).toEqual([
       ["first", "json_schema"],
+      ["without_field", "structured_outputs"],
       ["without_field", "none"],
     ]);
-    expect(model.requests.at(-2)?.body).not.toHaveProperty("stream_options");
+    expect(model.requests.at(-3)?.body).not.toHaveProperty("stream_options");
   });
 
   test("a field is remembered only when the call without it was answered", async () => {

@@ -1,4 +1,8 @@
 import * as Budget from "#core/image/budget";
+import * as Counts from "#core/model/counts";
+import * as Processor from "#core/model/processor";
+import type { Profile } from "#core/model/profile";
+import * as Profiles from "#core/model/profiles";
 import type { Picture } from "#core/vision/complete";
 import * as ContextLength from "#core/vision/context-length";
 import type { ContextTooLong, Usage } from "#core/vision/fault";
@@ -18,7 +22,12 @@ interface Sent extends Picture {
 }
 
 interface Wish {
-  server: ContextLength.Believed;
+  server: ContextLength.Believed & {
+    /** `VLLM_MAX_PIXELS` of one picture; undefined for no limit beside the context. */
+    maxPixels?: number | undefined;
+  };
+  /** Equal for equal texts, so that the server's count of one is known for the next. */
+  textKey?: string | undefined;
   /** Our estimate of the text's tokens, until the server reports its own count. */
   promptTokens: number;
   /** Tokens that an answer usually needs: the task's figure. */
@@ -30,10 +39,12 @@ interface Wish {
   /** Pictures of the call, which share the room; default 1. */
   pictures?: number | undefined;
   /**
-   * Prepares the pictures for at most this many tokens each, in this format if the server could not open the original.
+   * Prepares the pictures for at most this many tokens each (1,024 pixels are one), in this format if the server could not open the original.
    * They may be fewer than `pictures`, always the same ones.
    */
   prepare: (maxImageTokens: number, encodeAs: "jpeg" | "png" | undefined) => Promise<Sent[]>;
+  /** Called once for a server whose counts of pictures follow no rule: an upper bound is used. */
+  onUnclear?: (() => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -46,6 +57,7 @@ const countedMargin = 32;
 const usefulAnswerTokens = 512;
 /** If the server reports a context larger than the observed total by more than this, the limit is not the context. */
 const slackTokens = 16;
+const maxRoundings = 3;
 /** Our estimate of a text is 5 to 10 % too high, and never by more than this factor. */
 const overestimate = 1.15;
 
@@ -55,15 +67,15 @@ const overestimate = 1.15;
  */
 export class Room {
   readonly #wish: Wish;
+  readonly #profile: Profile;
   /** In the server's tokens. */
   #textTokens: number;
   #marginTokens: number | undefined;
   /** The server's tokens per token of ours: models differ in how they count pictures. */
   #ratio = 1;
-  #counted: { ours: number; prompt: number } | undefined;
   #contextTokens: number;
-  #sent: Sent[];
-  #maxTokens: number;
+  #sent: Sent[] = [];
+  #maxTokens = 0;
   #shrinks = 0;
   /**
    * Request an answer that may only just fit: if the server shortens what does not fit, or if the answer would get less
@@ -72,12 +84,12 @@ export class Room {
   #bold = false;
   #encodeAs: "jpeg" | "png" | undefined;
 
-  private constructor(wish: Wish, contextTokens: number, sent: Sent[], maxTokens: number) {
+  private constructor(wish: Wish, contextTokens: number) {
     this.#wish = wish;
+    this.#profile = Profiles.choose(wish.server.model, wish.server.profile);
     this.#textTokens = wish.promptTokens;
     this.#contextTokens = contextTokens;
-    this.#sent = sent;
-    this.#maxTokens = maxTokens;
+    this.#learn();
   }
 
   /**
@@ -86,22 +98,17 @@ export class Room {
    */
   static async open(wish: Wish): Promise<Room> {
     const contextTokens = await ContextLength.contextLength(wish.server, wish.signal);
-    const { promptTokens, mostTokens = Number.POSITIVE_INFINITY } = wish;
-    const maxOutputTokens = Math.min(wish.maxTokens, mostTokens);
-    const images = wish.pictures;
-    const split = Budget.share({ maxModelLen: contextTokens, promptTokens, maxOutputTokens, images });
+    const room = new Room(wish, contextTokens);
+    const maxOutputTokens = Math.min(wish.maxTokens, room.#mostTokens());
+    const split = room.#share(wish.pictures);
     if (wish.exact && split.maxTokens < maxOutputTokens)
       throw Budget.promptTooLong({
         maxModelLen: contextTokens,
-        promptTokens,
+        promptTokens: room.#textTokens,
         maxOutputTokens: wish.maxTokens,
       });
-    const room = new Room(
-      wish,
-      contextTokens,
-      await wish.prepare(split.imageTokens, undefined),
-      split.maxTokens,
-    );
+    await room.#prepare(split.imageTokens);
+    room.#maxTokens = split.maxTokens;
     room.#bold = split.maxTokens < maxOutputTokens;
     room.#raise();
     return room;
@@ -115,6 +122,11 @@ export class Room {
   /** Pictures and token limit of the first call. */
   get fit(): Fit {
     return { images: this.#sent, maxTokens: this.#maxTokens };
+  }
+
+  /** Learns from the server's count of these pictures with the text of the first question, without a suffix. */
+  counted(spent: Usage | null): void {
+    if (spent !== null && spent.prompt_tokens > 0) this.#count(spent.prompt_tokens);
   }
 
   /**
@@ -203,12 +215,24 @@ export class Room {
   /** The server could not open a picture: encode them again. JPEGs of ours are tried as PNGs. */
   async reencoded(): Promise<Picture[]> {
     this.#encodeAs = this.#sent.every(({ changed }) => changed) ? "png" : "jpeg";
-    await this.#prepare(Math.max(Budget.minImageTokens, this.#largest()));
+    await this.#prepare(Math.ceil(this.#largest() * this.#ratio));
     return this.#sent;
   }
 
-  async #prepare(maxImageTokens: number): Promise<void> {
-    this.#sent = await this.#wish.prepare(maxImageTokens, this.#encodeAs);
+  /** Prepares the pictures for at most so many of the server's tokens each, and the operator's limit of pixels. */
+  async #prepare(serverTokens: number): Promise<void> {
+    const ours = Math.floor(serverTokens / this.#ratio);
+    const pixels = Math.min(
+      Processor.pixelsFor(this.#profile.processor, ours),
+      this.#wish.server.maxPixels ?? Number.POSITIVE_INFINITY,
+    );
+    let patches = Math.floor(pixels / Budget.patchPixels ** 2);
+    for (let tries = 0; tries < maxRoundings; tries++) {
+      this.#sent = await this.#wish.prepare(Math.max(Budget.minImageTokens, patches), this.#encodeAs);
+      // Sides are cut to whole patches of 32 pixels: another processor may round them up.
+      if (this.#largest() <= Math.max(ours, Processor.bounds(this.#profile.processor).least)) return;
+      patches = Math.floor(patches * Math.min(0.98, ours / this.#largest()));
+    }
   }
 
   async #believe(said: ContextTooLong): Promise<void> {
@@ -229,24 +253,17 @@ export class Room {
     const tokens = Math.floor((before * 2) / 3);
     if (this.#ours() <= tokens) return this.fit;
     const each = Math.floor(tokens / Math.max(1, this.#sent.length));
-    if (each < Budget.minImageTokens) return undefined;
-    await this.#prepare(each);
-    return this.fit;
+    if (each < Processor.bounds(this.#profile.processor).least) return undefined;
+    await this.#prepare(Math.floor(each * this.#ratio));
+    return this.#ours() < before ? this.fit : undefined;
   }
 
   /**
    * Divides the room again by what is known now. A picture that fits is not changed: the server has it in its cache.
    */
   async #refit(): Promise<Fit> {
-    const split = Budget.share({
-      maxModelLen: this.#contextTokens,
-      promptTokens: this.#textTokens,
-      maxOutputTokens: Math.min(this.#wish.maxTokens, this.#mostTokens()),
-      margin: this.#marginTokens,
-      images: this.#sent.length || undefined,
-    });
-    const tokens = Math.floor(split.imageTokens / this.#ratio);
-    if (this.#largest() > tokens) await this.#prepare(Math.max(Budget.minImageTokens, tokens));
+    const split = this.#share(this.#sent.length || undefined);
+    if (this.#largest() * this.#ratio > split.imageTokens) await this.#prepare(split.imageTokens);
     this.#maxTokens = split.maxTokens;
     this.#raise();
     return this.fit;
@@ -268,24 +285,44 @@ export class Room {
     return this.#contextTokens - Math.floor(text + this.#ours() * this.#ratio);
   }
 
-  /** Compares the server's count for the picture with our estimate. */
+  /** Divides the room between pictures and answer, in the server's tokens. */
+  #share(images: number | undefined): ReturnType<typeof Budget.share> {
+    return Budget.share({
+      maxModelLen: this.#contextTokens,
+      promptTokens: this.#textTokens,
+      maxOutputTokens: Math.min(this.#wish.maxTokens, this.#mostTokens()),
+      margin: this.#marginTokens,
+      images,
+      bounds: scaled(Processor.bounds(this.#profile.processor), this.#ratio),
+    });
+  }
+
+  /** Takes the server's count of text and pictures, and keeps it for the next question. */
   #count(promptTokens: number): void {
-    const ours = this.#ours();
-    const last = this.#counted;
-    this.#counted = { ours, prompt: promptTokens };
-    const slope = last === undefined ? Number.NaN : (last.prompt - promptTokens) / (last.ours - ours);
-    const picture = promptTokens - this.#textTokens;
-    if (last !== undefined && last.ours - ours >= leastGrowth && slope > 0.1) {
-      // Two pictures with the same text: the difference is due to the pictures alone.
-      this.#ratio = slope;
-      this.#textTokens = Math.max(0, promptTokens - slope * ours);
-    } else if (Math.abs(picture - ours) <= this.#textTokens * 0.15 + ours * 0.1 + leastGrowth) {
-      // The server counts pictures as we do; the rest of the difference is our estimate of the text, which is too high
-      // by design.
-      this.#ratio = 1;
-      this.#textTokens = Math.max(0, promptTokens - ours);
-    } else if (picture > 0) this.#ratio = picture / ours;
+    const { server, onUnclear } = this.#wish;
+    const count = {
+      key: this.#key(),
+      ours: this.#ours(),
+      prompt: promptTokens,
+      text: this.#wish.promptTokens,
+    };
+    if (Counts.note(server, count) === "unclear") onUnclear?.();
+    this.#learn();
+  }
+
+  /** What the server counted so far replaces our estimates. */
+  #learn(): void {
+    const known = Counts.known(this.#wish.server, this.#key(), this.#profile.leastRatio);
+    if (known === undefined) return;
+    this.#ratio = known.ratio;
+    if (known.textTokens === undefined) return;
+    this.#textTokens = known.textTokens;
     this.#marginTokens = countedMargin;
+  }
+
+  #key(): string {
+    const { textKey, promptTokens, pictures = 1 } = this.#wish;
+    return `${textKey ?? promptTokens} ${this.#sent.length || pictures}`;
   }
 
   #ours(): number {
@@ -298,7 +335,7 @@ export class Room {
   }
 
   #each(): number[] {
-    return this.#sent.map(({ width, height }) => Budget.imageTokens(width, height));
+    return this.#sent.map(({ width, height }) => Processor.tokens(this.#profile.processor, width, height));
   }
 
   /** Our best estimate of the server's count for text and picture. */
@@ -311,4 +348,9 @@ export class Room {
   #mostTokens(): number {
     return this.#wish.mostTokens ?? Number.POSITIVE_INFINITY;
   }
+}
+
+function scaled({ least, legible, most }: Processor.Bounds, ratio: number): Processor.Bounds {
+  const toServer = (tokens: number) => Math.max(1, Math.ceil(tokens * ratio));
+  return { least: toServer(least), legible: toServer(legible), most: toServer(most) };
 }

@@ -1,0 +1,25 @@
+import type { ProfileName } from "#spec/profile-names";
+import type { Processor } from "./processor.ts";
+
+/**
+ * What differs between families of models, as data. A new family is one file in ./profiles and one line in ./profiles.ts;
+ * docs/gpu.md has the table, ./profile.test.ts compares the two.
+ */
+export interface Profile {
+  /** As `VLLM_PROFILE` names it. */
+  name: ProfileName;
+  /** Matches the name of a served model in lower case; undefined for `generic`. */
+  serves: RegExp | undefined;
+  /**
+   * `chat_template_kwargs` that switch thinking off; undefined where the family's template knows no such variable. A
+   * server that refuses the field is asked without it.
+   */
+  withoutThinking: Readonly<Record<string, unknown>> | undefined;
+  /** Where it is wrong for a server, its counts correct it (./counts.ts). */
+  processor: Processor;
+  /**
+   * The least that a picture is believed to take for one token of `processor`. 1 where its arithmetic is known: a server
+   * that counts less has pictures reduced (`--mm-processor-kwargs`), and larger ones would gain nothing.
+   */
+  leastRatio: number;
+}
