@@ -1,4 +1,4 @@
-/** The families of models whose differences are known (core/model/profiles.ts): what `VLLM_PROFILE` takes. */
+/** The families of models whose differences are known (core/model/profiles/profiles.ts): what `VLLM_PROFILE` takes. */
 export const profileNames = [
   "qwen3-vl",
   "qwen3.5",

@@ -4,7 +4,7 @@
  */
 
 /** One call: a text with pictures, and the server's count of both. */
-export interface Count {
+interface Count {
   /** Equal for the same text with as many pictures. */
   key: string;
   /** Our tokens of the pictures, by the profile's processor. */
@@ -16,7 +16,7 @@ export interface Count {
 }
 
 /** What is known of a text on a server. */
-export interface Known {
+interface Known {
   /** Undefined for a text that was not counted yet. */
   textTokens: number | undefined;
   /** The server's tokens for one of ours. */

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as Processor from "#core/model/processor";
-import * as Profiles from "#core/model/profiles";
+import * as Profiles from "#core/model/profiles/profiles";
 import { type ProfileName, profileNames } from "#spec/profile-names";
 
 const of = (name: ProfileName) => Profiles.choose("", name).processor;

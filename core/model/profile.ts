@@ -2,8 +2,8 @@ import type { ProfileName } from "#spec/profile-names";
 import type { Processor } from "./processor.ts";
 
 /**
- * What differs between families of models, as data. A new family is one file in ./profiles and one line in ./profiles.ts;
- * docs/gpu.md has the table, ./profile.test.ts compares the two.
+ * What differs between families of models, as data. A new family is a file in ./profiles and a line in its profiles.ts;
+ * docs/gpu.md has the table, which profiles.test.ts compares.
  */
 export interface Profile {
   /** As `VLLM_PROFILE` names it. */

@@ -3,7 +3,7 @@ import * as Document from "#core/document/document";
 import * as Budget from "#core/image/budget";
 import type { Look } from "#core/look/look";
 import * as Processor from "#core/model/processor";
-import * as Profiles from "#core/model/profiles";
+import * as Profiles from "#core/model/profiles/profiles";
 import * as ContextLength from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
 import { type Quality, qualityOf } from "./quality.ts";

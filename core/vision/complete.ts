@@ -1,6 +1,6 @@
 import OpenAI from "openai";
 import type { Code } from "#core/error";
-import * as Profiles from "#core/model/profiles";
+import * as Profiles from "#core/model/profiles/profiles";
 import { type Completion, Incoming } from "#core/vision/completion";
 import { onlyData } from "#core/vision/event-stream";
 import { type Fault, fromAnswer, reasonOf, type Usage, VisionError } from "#core/vision/fault";
@@ -268,7 +268,7 @@ function requestBody(
 }
 
 /** How an answer is held to its schema. */
-export type Constraint = "json_schema" | "structured_outputs" | "none";
+type Constraint = "json_schema" | "structured_outputs" | "none";
 
 /** OpenAI's field; where a server does not know it, vLLM's own; where it knows neither, none. */
 export function constraintOf(ask: Ask, without: ReadonlySet<string> | undefined): Constraint {

@@ -2,7 +2,7 @@ import * as Budget from "#core/image/budget";
 import * as Counts from "#core/model/counts";
 import * as Processor from "#core/model/processor";
 import type { Profile } from "#core/model/profile";
-import * as Profiles from "#core/model/profiles";
+import * as Profiles from "#core/model/profiles/profiles";
 import type { Picture } from "#core/vision/complete";
 import * as ContextLength from "#core/vision/context-length";
 import type { ContextTooLong, Usage } from "#core/vision/fault";

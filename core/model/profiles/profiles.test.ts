@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import * as Profiles from "#core/model/profiles";
+import * as Profiles from "#core/model/profiles/profiles";
 import { profileNames } from "#spec/profile-names";
 
 describe("the profile of a served model", () => {

@@ -1,15 +1,15 @@
 import type { ProfileName } from "#spec/profile-names";
-import type { Profile } from "./profile.ts";
-import { gemma3 } from "./profiles/gemma3.ts";
-import { gemma4 } from "./profiles/gemma4.ts";
-import { generic } from "./profiles/generic.ts";
-import { glmV } from "./profiles/glm-v.ts";
-import { internvl } from "./profiles/internvl.ts";
-import { minicpmV } from "./profiles/minicpm-v.ts";
-import { mistral } from "./profiles/mistral.ts";
-import { qwen25Vl } from "./profiles/qwen2.5-vl.ts";
-import { qwen35 } from "./profiles/qwen3.5.ts";
-import { qwen3Vl } from "./profiles/qwen3-vl.ts";
+import type { Profile } from "../profile.ts";
+import { gemma3 } from "./gemma3.ts";
+import { gemma4 } from "./gemma4.ts";
+import { generic } from "./generic.ts";
+import { glmV } from "./glm-v.ts";
+import { internvl } from "./internvl.ts";
+import { minicpmV } from "./minicpm-v.ts";
+import { mistral } from "./mistral.ts";
+import { qwen25Vl } from "./qwen2.5-vl.ts";
+import { qwen35 } from "./qwen3.5.ts";
+import { qwen3Vl } from "./qwen3-vl.ts";
 
 /** In the order in which names are compared. `generic` serves what no other does. */
 const profiles: readonly Profile[] = [
