@@ -85,7 +85,7 @@ function evaluate(documents: number, leaks: boolean): Measured {
     if (n % step < step - 1) continue;
     const state = JSON.stringify(Accumulator.stateOf(accumulator));
     stateBytes = state.length;
-    accumulator = Accumulator.restore(fields, JSON.parse(state) as Accumulator.State);
+    accumulator = Accumulator.restore(fields, JSON.parse(state)) ?? accumulator;
   }
   const compared = process.cpuUsage();
   const figures = Figures.of(accumulator);

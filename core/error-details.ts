@@ -43,7 +43,7 @@ export const conflictReasons = [
     "results_too_large",
     "items_left_out",
   ] as const),
-  ...(["eval_not_ended", "eval_failed", "other_task", "other_order"] as const),
+  ...(["eval_not_ended", "eval_failed", "other_task", "other_order", "too_long"] as const),
   ...(["upload_replaced", "upload_in_use", "data_in_use", "artifact_taken"] as const),
   // Of commands only.
   ...(["key_exists", "key_revoked", "key_expired", "still_overlaps", "pod_refuses"] as const),
@@ -130,6 +130,9 @@ export const ErrorDetails = z
       .meta({ description: "For items_left_out, the first 100 items that the ledger cannot book." }),
     left_out_count: z.int().min(0).optional().meta({ description: "How many these are in all." }),
     checked: z.int().min(0).optional().meta({ description: "Pictures of the run that were looked for." }),
+    differs: z.array(z.string()).optional().meta({
+      description: "For `too_long`, what else than the answers is not the same, as in EvaluationDiff.",
+    }),
   })
   .meta({ id: "ErrorDetails", description: "Facts; which ones, the code and `reason` say." });
 export type ErrorDetails = z.output<typeof ErrorDetails>;

@@ -199,7 +199,7 @@ describe("ocrlty batch --gt", () => {
     const { status, stdout, stderr } = await ocrlty(...args, "--run-id", "told", "--fail-under", "total=0.9");
     expect([status, stderr]).toEqual([
       1,
-      expect.stringContaining("MISSED: total accuracy 50.0 %, at least 90.0 %"),
+      expect.stringContaining("MISSED: total accuracy 50.0 % of 2 values, at least 90.0 %"),
     ]);
     expect(stdout).toMatch(/^total +50\.0 % /m);
     expect(stdout).toContain("documents right: 1 of 2");

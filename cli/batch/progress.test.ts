@@ -22,8 +22,11 @@ it("the rate is that of the last minute, whatever came before", () => {
 it("a resumed run's earlier items are not taken for speed", () => {
   let now = 0;
   const meter = new Progress.Meter(500, () => now);
-  now = 1_000;
-  meter.add(502);
+  now = 200;
+  meter.add(560);
+  expect(meter.rate(), "a rate of a moment would be chance").toBeUndefined();
+  now = 3_000;
+  meter.add(506);
   expect(meter.rate()).toBeCloseTo(2);
 });
 

@@ -14,6 +14,8 @@ export interface Progress {
 /** The rate is that of the last minute: what came before a pause or a resume does not help to estimate the end. */
 const windowMs = 60_000;
 const lineEveryMs = 10_000;
+/** A rate of less time than this would be chance. */
+const leastRateMs = 2_000;
 
 /** Starts showing; `stop()` must be called. */
 export function start(
@@ -106,8 +108,8 @@ export class Meter {
   /** Items a second; undefined until it is known. */
   rate(): number | undefined {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    if (first === undefined || last === undefined || last.done <= first.done || last.at <= first.at)
-      return undefined;
+    if (first === undefined || last === undefined || last.done <= first.done) return undefined;
+    if (last.at - first.at < leastRateMs) return undefined;
     return ((last.done - first.done) * 1000) / (last.at - first.at);
   }
 

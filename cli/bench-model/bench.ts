@@ -1,7 +1,7 @@
 /** Measures several models on the same receipts, each by a local loop of its own. */
 import * as Evaluate from "#cli/evals/evaluate";
 import type { Context } from "#cli/terminal/context";
-import * as Evaluations from "#core/evaluation/diff/evaluations";
+import * as Compared from "#core/evaluation/diff/compared";
 import type * as Read from "#core/evaluation/read";
 import type * as Task from "#core/task/task";
 import type { Wanted } from "./models.ts";
@@ -25,7 +25,7 @@ export interface Measured {
   evaluation: Read.Shown;
   per_receipt: PerReceipt;
   /** Compared with the first model; null for that one, and where no verdict is wanted. */
-  diff: Evaluations.Compared | null;
+  diff: Compared.Compared | null;
 }
 
 export interface Bench {
@@ -95,7 +95,9 @@ async function measure(
     // The two are in different databases, where no call can compare them: the function behind that call does.
     diff: isFirst
       ? null
-      : await Evaluations.compared(task.fields, [lines(first.evaluation), lines(evaluation)], "canonical"),
+      : await Compared.compared(task.fields, [lines(first.evaluation), lines(evaluation)], {
+          ...{ mode: "canonical", sameLabels: true },
+        }),
   };
 }
 

@@ -52,12 +52,10 @@ export async function collect(context: Context, task: Task.Task, wish: Wish): Pr
   const least = Statistics.leastDiscordant(fields.length);
   if (wish.isCompared && found.documents < least)
     throw new UsageError(
-      `${found.documents} labeled receipts cannot tell two models apart: among ${count(fields.length, "field")} at least ${least} must change sides (docs/evaluation.md). Add labels, or take --no-verdict for the figures alone`,
+      `${found.documents} labeled receipts cannot tell two models apart: among ${Text.counted(fields.length, "field")} at least ${least} must change sides (docs/evaluation.md). Add labels, or take --no-verdict for the figures alone`,
     );
   return { entries: found.entries, file, documents: found.documents };
 }
-
-const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 interface Found {
   entries: Entry[];
@@ -105,10 +103,10 @@ function addLabel(into: Set<string>, path: string, label: Record.Label): void {
 
 function tell({ say }: Context, { unlabeled, unused }: Found, { dir, labels }: Wish): void {
   if (unlabeled.length > 0)
-    say(`${count(unlabeled.length, "picture")} without labels, not read: ${some(unlabeled)}`);
+    say(`${Text.counted(unlabeled.length, "picture")} without labels, not read: ${some(unlabeled)}`);
   if (unused.length > 0)
     say(
-      `${count(unused.length, "record")} of ${basename(labels)} without a picture in ${dir}: ${some(unused)}`,
+      `${Text.counted(unused.length, "record")} of ${basename(labels)} without a picture in ${dir}: ${some(unused)}`,
     );
 }
 

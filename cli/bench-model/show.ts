@@ -32,6 +32,7 @@ const all = ({ evaluation }: Measured) => evaluation.summary?.canonical;
 const quality: readonly Row[] = [
   ["documents", ({ evaluation }) => String(evaluation.summary?.documents ?? 0)],
   ["answered", ({ evaluation }) => String(evaluation.summary?.answered ?? 0)],
+  ["documents judged", ({ evaluation }) => String(evaluation.summary?.documents_judged ?? 0)],
   ["documents right", (of) => within(all(of)?.documents_right_share, all(of)?.documents_right_interval)],
   ["accuracy, all values", (of) => within(all(of)?.micro.accuracy, all(of)?.micro.intervals.accuracy)],
   ["accuracy as printed", ({ evaluation }) => percent(evaluation.summary?.exact.micro.accuracy)],
@@ -94,7 +95,7 @@ function legend({ task_id, documents, gt_sha256, concurrency, rounds, models }: 
     "tokens: asked + answered. $: model seconds at GPU_COST_PER_HOUR.",
     ...(tested
       ? [
-          `Verdicts: McNemar's exact test, corrected for ${tested.fields_tested} field${tested.fields_tested === 1 ? "" : "s"}; INCONCLUSIVE: it may be chance,`,
+          `Verdicts: McNemar's exact test, corrected for ${Text.counted(tested.fields_tested, "field")}; INCONCLUSIVE: it may be chance,`,
           `and under ${tested.least_discordant} documents that change sides always is.`,
         ]
       : []),

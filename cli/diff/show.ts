@@ -1,7 +1,9 @@
 /** Differences of two evaluations, and the agreement of two runs, for a terminal. */
 import type { Context } from "#cli/terminal/context";
+import * as Prose from "#cli/terminal/prose";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
+import type * as Pair from "#core/evaluation/diff/pair";
 import type * as Schema from "#core/evaluation/diff/schema";
 import type { Agreed } from "./agree.ts";
 
@@ -24,27 +26,47 @@ function sides({ first, second }: Schema.EvaluationDiff): string[] {
     `first:  ${first.run_id} (${first.eval_id})`,
     `second: ${second.run_id} (${second.eval_id})`,
     `labels: ${before === after ? before : `${before}, ${after}`}`,
-  ].map(Text.shown);
+  ];
 }
 
 /** What differs besides the answers. */
-function warnings({ differs, first, second }: Schema.EvaluationDiff): string[] {
+function warnings(found: Schema.EvaluationDiff): string[] {
+  const { differs, first, second, one_sided_labels: alone } = found;
   const says: Record<Schema.EvaluationDiff["differs"][number], string> = {
     labels: "the labels are of two versions",
     rules: `rules for values: ${first.rules_version ?? "unknown"}, ${second.rules_version ?? "unknown"}`,
     str_mode: "texts are compared in two ways (--str-mode)",
   };
-  const found = differs.map((what) => Text.shown(`NOT THE SAME: ${says[what]}`));
-  return found.length === 0 ? [] : [...found, "A verdict may speak of that, and not of the answers."];
+  const lines = differs.map((what) => `NOT THE SAME: ${says[what]}`);
+  if (alone.first + alone.second > 0)
+    lines.push(
+      `Labels differ: ${Text.counted(alone.first, "value")} labeled for the first alone, ${alone.second} for the second alone (${alone.fields.map(({ path, first: a, second: b }) => `${path} ${a} and ${b}`).join(", ")}). They are in no other figure.`,
+    );
+  if (differs.length > 0) lines.push("A verdict may speak of that, and not of the answers.");
+  return lines;
 }
+
+/** How many documents are compared, which are not, and which have no answer. */
+function documentLines({ documents, answers, ...left }: Schema.EvaluationDiff): string[] {
+  const { first_only: lost, second_only: won, neither } = answers;
+  return [
+    `${Text.counted(documents, "document")} in both${alone(left)}`,
+    ...(lost + won + neither > 0
+      ? [
+          `without an answer (failed, canceled or not read): ${won} before and read now, ${lost} now and read before, ${neither} in both`,
+        ]
+      : []),
+  ];
+}
+
+const alone = ({ only_in_first: a, only_in_second: b }: Pair.Left): string =>
+  a + b === 0 ? "" : `; in one of them alone: ${a} and ${b}, in no figure`;
 
 /** The verdicts, the counts of values, and examples of each kind. */
 export function diff(found: Schema.EvaluationDiff, examples: number, context: Columns): string {
   const scored = found.fields.filter(({ documents }) => documents > 0);
-  const { documents, only_in_first: before, only_in_second: after } = found;
-  const alone = before + after === 0 ? "" : `; in one of them alone: ${before} and ${after}, in no figure`;
   const parts = [
-    lines([...sides(found), `${documents} documents in both${alone}`, ...warnings(found)]),
+    Prose.lines([...sides(found), ...documentLines(found), ...warnings(found)], context),
     verdicts(found, scored, context),
     values(scored, context),
     ...kinds.map((kind) => listed(found, kind, examples, context)),
@@ -68,7 +90,7 @@ function verdicts(
     field.verdict === "INCONCLUSIVE" ? String(field.documents_needed) : "",
   ]);
   const table = Table.table([["FIELD", "B", "C", "P", "HOLM", "VERDICT", "NEEDS"], ...rows], context);
-  const many = found.fields_tested === 1 ? "one field" : `${found.fields_tested} fields`;
+  const many = Text.counted(found.fields_tested, "field");
   const legend = [
     "B, C: documents in which the first run alone is right, or the second alone.",
     `P: McNemar's exact test. HOLM: corrected for ${many}; verdicts are under ${found.alpha}.`,
@@ -78,7 +100,7 @@ function verdicts(
       `INCONCLUSIVE: it may be chance. Among ${many} at least ${found.least_discordant} documents must`,
       "change sides; NEEDS is how many receipts a difference of 5 points needs.",
     );
-  return `${table}${lines(legend)}`;
+  return `${table}${Prose.lines(legend, context)}`;
 }
 
 const kinds = ["broken", "fixed", "changed", "still_wrong"] as const;
@@ -107,19 +129,33 @@ function listed(
   const total = fields.reduce((sum, field) => sum + field[kind], 0);
   const some = changes.filter((change) => change.kind === kind).slice(0, examples);
   if (some.length === 0) return "";
-  const rows = some.map(({ file, custom_id, document, path, ...change }) => [
-    `${file ?? custom_id ?? "(unnamed)"}${document > 1 ? `#${document}` : ""}`,
-    path,
-    ...[change.expected, change.before, change.after].map((text) => text ?? "–"),
+  const rows = some.map((change) => [
+    nameOf(change),
+    change.path,
+    change.expected ?? "–",
+    change.before_answered ? (change.before ?? "–") : "(no answer)",
+    change.after_answered ? (change.after ?? "–") : "(no answer)",
   ]);
   const of = total > some.length ? `, ${some.length} of them` : "";
-  const head = ["FILE", "VALUE", "EXPECTED", "BEFORE", "NOW"];
-  return `${called[kind]} (${meaning[kind]}): ${total}${of}\n${Table.table([head, ...rows], context)}`;
+  const table = [["FILE", "VALUE", "EXPECTED", "BEFORE", "NOW"], ...rows];
+  const shown = Table.overflows(table, context)
+    ? Prose.lines(
+        rows.flatMap(([file, path, expected, before, now]) => [
+          `${file} ${path}`,
+          `  expected ${expected}, before ${before}, now ${now}`,
+        ]),
+        context,
+      )
+    : Table.table(table, context);
+  return `${called[kind]} (${meaning[kind]}): ${total}${of}\n${shown}`;
 }
+
+const nameOf = ({ file, custom_id, document }: Schema.DiffChange): string =>
+  `${file ?? custom_id ?? "(unnamed)"}${document > 1 ? `#${document}` : ""}`;
 
 /** The agreement of two runs, with the plain statement that it is not a verdict. */
 export function agreement(found: Agreed, context: Columns): string {
-  const { first, second, documents, not_compared, only_in_first, only_in_second } = found;
+  const { first, second, documents, not_compared } = found;
   const rows = found.fields
     .filter(({ compared }) => compared > 0)
     .map((field) => [
@@ -128,15 +164,16 @@ export function agreement(found: Agreed, context: Columns): string {
       percent(field.agreement_exact),
       ...[field.compared, field.one_sided].map(String),
     ]);
-  const alone = only_in_first + only_in_second;
   return [
     lines([Text.shown(`first:  ${first.run_id}`), Text.shown(`second: ${second.run_id}`)]),
     Table.table([["FIELD", "AGREE", "EXACT", "COMPARED", "ONE SIDE ONLY"], ...rows], context),
-    lines([
-      `${documents} documents in both${not_compared > 0 ? `, ${not_compared} without an answer in one of them` : ""}`,
-      ...(alone > 0 ? [`in one of them alone: ${only_in_first} and ${only_in_second}, in no figure`] : []),
-      "AGREE compares what values mean, EXACT printed texts; ONE SIDE ONLY: the other has none.",
-      "Neither run has labels: this says how far they agree, and not which of them is right.",
-    ]),
+    Prose.lines(
+      [
+        `${Text.counted(documents, "document")} in both${not_compared > 0 ? `, ${not_compared} without an answer in one of them` : ""}${alone(found)}`,
+        "AGREE compares what values mean, EXACT printed texts; ONE SIDE ONLY: the other has none.",
+        "Neither run has labels: this says how far they agree, and not which of them is right.",
+      ],
+      context,
+    ),
   ].join("\n");
 }

@@ -6,7 +6,6 @@ import { CallError } from "#cli/server/call-error";
 import type { Server } from "#cli/server/server";
 import { type Context, UsageError } from "#cli/terminal/context";
 import type * as Read from "#core/evaluation/read";
-import type * as Wire from "#core/evaluation/wire";
 import * as Id from "#core/id";
 
 /** A run, and its evaluation; undefined if it has none. */
@@ -15,30 +14,91 @@ interface Side {
   readonly evaluation: Read.Shown | undefined;
 }
 
-const Entry = z.looseObject({ eval_id: z.string(), status: z.string() });
+/** An evaluation that may stand for its run. */
+const Entry = z.looseObject({
+  eval_id: z.string(),
+  status: z.string(),
+  run_id: z.string(),
+  gt_sha256: z.string().nullable(),
+  rules_version: z.string().nullable(),
+  str_mode: z.string(),
+  created_at: z.string(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+type Entry = z.output<typeof Entry>;
+type Candidate = Readonly<
+  Record<"eval_id" | "str_mode" | "created_at", string> & Record<"gt_sha256" | "rules_version", string | null>
+>;
+
+/** Evaluations of a run that are looked at, the newest ones. */
+const most = 200;
 
 /**
- * The evaluation with this id, or the newest of a run that has figures. If none has figures and one is being made, waits
- * for it. Throws CallError, also for a run whose evaluations all failed.
+ * The two evaluations that are compared. An id of an evaluation stands for that one. A run stands for one of its evaluations
+ * with figures: of all pairs the newest with the same labels, and among these the newest with the same rules for values;
+ * without such a pair each side's newest. If none of a run has figures and one is being made, waits for it. Throws CallError,
+ * also for a run whose evaluations all failed.
  */
-export async function of(context: Context, server: Server, id: string): Promise<Side> {
+export async function of(
+  context: Context,
+  server: Server,
+  ids: readonly [string, string],
+): Promise<readonly [Side, Side]> {
+  const [first, second] = [
+    await candidatesOf(context, server, ids[0]),
+    await candidatesOf(context, server, ids[1]),
+  ];
+  const [a, b] = pairOf(first, second);
+  for (const [id, chosen, [newest]] of [[ids[0], a, first] as const, [ids[1], b, second] as const])
+    if (chosen !== undefined && newest !== undefined && chosen !== newest)
+      context.say(
+        `${id}: ${chosen.eval_id}, which has the labels of the other side; its newest is ${newest.eval_id}`,
+      );
+  const side = async (id: string, chosen: Entry | undefined): Promise<Side> => {
+    const evaluation = chosen && (await evaluationOf(context, server, chosen.eval_id));
+    return { runId: evaluation?.run_id ?? id, evaluation };
+  };
+  return [await side(ids[0], a), await side(ids[1], b)];
+}
+
+/** The best pair: the same labels first, then the same rules, the same way to compare texts, and the newest. */
+export function pairOf<E extends Candidate>(
+  first: readonly E[],
+  second: readonly E[],
+): readonly [E | undefined, E | undefined] {
+  const rank = (a: E, b: E) => [
+    Number(a.gt_sha256 === b.gt_sha256),
+    Number(a.gt_sha256 === b.gt_sha256 && a.rules_version === b.rules_version),
+    Number(a.gt_sha256 === b.gt_sha256 && a.str_mode === b.str_mode),
+    ...[Date.parse(b.created_at), Date.parse(a.created_at)],
+  ];
+  const pairs = first.flatMap((a) => second.map((b) => ({ pair: [a, b] as const, rank: rank(a, b) })));
+  const [best] = pairs.toSorted(
+    (one, other) => one.rank.map((part, i) => (other.rank[i] ?? 0) - part).find((by) => by !== 0) ?? 0,
+  );
+  return best?.pair ?? [first[0], second[0]];
+}
+
+/** The evaluations that an id may stand for, newest first; none for a run without any. */
+async function candidatesOf(context: Context, server: Server, id: string): Promise<Entry[]> {
   if (Id.evalIdPattern.test(id)) {
     const evaluation = await evaluationOf(context, server, id);
-    if (evaluation !== undefined) return { runId: evaluation.run_id, evaluation };
+    if (evaluation !== undefined) return [evaluation];
   }
+  const entries: Entry[] = [];
   const query = { run_id: id };
-  let waiting: string | undefined;
-  let failed: Pick<Wire.Entry, "error"> | undefined;
-  for await (const entry of Run.list(server, "/v1/evals", { query, signal: context.signal, schema: Entry })) {
-    const { eval_id, status } = entry;
-    if (status === "succeeded")
-      return { runId: id, evaluation: await evaluationOf(context, server, eval_id) };
-    if (status === "running") waiting ??= eval_id;
-    else failed ??= entry as unknown as Wire.Entry;
+  const options = { query, limit: most, signal: context.signal, schema: Entry };
+  for await (const entry of Run.list<Entry>(server, "/v1/evals", options)) entries.push(entry);
+  const of = (status: string) => entries.filter((entry) => entry.status === status);
+  const measured = of("succeeded");
+  if (measured.length > 0) return measured;
+  const [waiting] = of("running");
+  if (waiting !== undefined) {
+    const evaluation = await evaluationOf(context, server, waiting.eval_id);
+    return evaluation === undefined ? [] : [evaluation];
   }
-  if (waiting !== undefined) return { runId: id, evaluation: await evaluationOf(context, server, waiting) };
-  const error = failed?.error;
-  if (!error) return { runId: id, evaluation: undefined };
+  const error = of("failed")[0]?.error;
+  if (!error) return [];
   throw new CallError(`the evaluation of ${id} failed: ${error.message} (${error.code})`, {
     scope: "item",
     code: error.code,

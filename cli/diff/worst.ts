@@ -28,9 +28,9 @@ export async function worst(
   context: Context,
   server: Server,
   [first, second]: readonly [Read.Shown, Read.Shown],
-  mode: Schema.EvaluationDiff["compared_by"],
+  { compared_by: mode, differs }: Pick<Schema.EvaluationDiff, "compared_by" | "differs">,
 ): Promise<string> {
-  const diff = Diff.create(first.fields);
+  const diff = Diff.create(first.fields, { sameLabels: !differs.includes("labels") });
   const left: Pair.Left = { only_in_first: 0, only_in_second: 0 };
   const total = Math.min(first.summary?.documents ?? 0, second.summary?.documents ?? 0);
   const progress = Progress.start(context, { label: "worst receipts", unit: "documents", total });
@@ -64,7 +64,7 @@ export async function worst(
       broken.join(" "),
     ]);
   const head = [...kinds, "file", "custom_id", "first_artifact_rel", "second_artifact_rel", "broken_fields"];
-  return stringify([head, ...rows], { escape_formulas: true });
+  return stringify([head, ...rows], { bom: true, escape_formulas: true });
 }
 
 /** Without its values, which are most of it. */

@@ -21,6 +21,8 @@ interface Bar {
 export interface Judged extends Bar {
   /** Null: nothing was scored, so the bar is missed. */
   readonly value: number | null;
+  /** The number of values, or of documents, that were judged. */
+  readonly judged: number;
   readonly ok: boolean;
 }
 
@@ -38,23 +40,30 @@ export function parse(text: string): Bar {
 /** Throws UsageError for a field that the task does not have. */
 export function judge(bars: readonly Bar[], evaluation: Read.Shown): Judged[] {
   return bars.map((bar) => {
-    const { value, interval } = figureOf(bar.what, evaluation);
+    const { value, interval, judged } = figureOf(bar.what, evaluation);
     const seen = bar.lower ? (interval?.[0] ?? null) : value;
-    return { ...bar, value: seen, ok: seen !== null && seen >= bar.least };
+    return { ...bar, value: seen, judged, ok: seen !== null && seen >= bar.least };
   });
 }
 
 interface Figure {
   value: number | null;
   interval: readonly number[] | null;
+  judged: number;
 }
 
 function figureOf(what: string, { summary, fields }: Read.Shown): Figure {
   const all = summary?.canonical;
   if (what === "micro")
-    return { value: all?.micro.accuracy ?? null, interval: all?.micro.intervals.accuracy ?? null };
+    return {
+      ...{ value: all?.micro.accuracy ?? null, interval: all?.micro.intervals.accuracy ?? null },
+      judged: fields.reduce((sum, { scored }) => sum + scored, 0),
+    };
   if (what === "documents")
-    return { value: all?.documents_right_share ?? null, interval: all?.documents_right_interval ?? null };
+    return {
+      ...{ value: all?.documents_right_share ?? null, interval: all?.documents_right_interval ?? null },
+      judged: summary?.documents_judged ?? 0,
+    };
   const field = fields.find(({ path }) => path === what);
   if (field === undefined) {
     const known = ["micro", "documents", ...fields.map(({ path }) => path)];
@@ -62,5 +71,5 @@ function figureOf(what: string, { summary, fields }: Read.Shown): Figure {
     const hint = meant.length === 1 ? `: did you mean ${meant[0]}?` : `; there are ${known.join(", ")}`;
     throw new UsageError(`--fail-under: there is no field ${JSON.stringify(what)}${hint}`);
   }
-  return { value: field.accuracy, interval: field.intervals.accuracy };
+  return { value: field.accuracy, interval: field.intervals.accuracy, judged: field.scored };
 }

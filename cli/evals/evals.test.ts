@@ -35,7 +35,7 @@ const evaluation = {
     },
   ],
   summary: {
-    ...{ documents: 10, answered: 10, line_items: [], published: {} },
+    ...{ documents: 12, documents_judged: 10, answered: 11, line_items: [], published: {} },
     canonical: {
       micro: rates(0.9, [0.6, 0.98]),
       documents_right: 9,
@@ -103,13 +103,33 @@ test("the table shows fields that are scored, with an interval, and never what a
   expect(text).not.toContain("\u001b");
 });
 
+test.each([80, 120, 200])(
+  "on a terminal of %i columns no line is longer, no cell is cut, and every counter is there",
+  (columns) => {
+    const text = Show.table(evaluation, { columns });
+    expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(columns);
+    expect(text).not.toContain("…");
+    for (const name of ["MATCHED", "INVENTED", "ABSTAINED", "ABSENT", "?"])
+      expect(text).toMatch(new RegExp(` ${name.replace("?", "\\?")}(?: |$)`, "m"));
+    // One table where there is room for it.
+    expect(text.match(/^total /gm)).toHaveLength(columns < 100 ? 2 : 1);
+  },
+);
+
+test("right documents are counted among the judged, and what is not judged and not answered is said", () => {
+  const text = Show.table(evaluation, {});
+  expect(text).toContain("documents right: 9 of 10 (90.0 %, 95 % 60.0–98.0)");
+  expect(text).toContain("2 more labeled documents have no value that is scored");
+  expect(text).toContain("1 document has no answer (failed, canceled or not read)");
+});
+
 test("JUnit counts what was missed, and a name cannot break the XML", () => {
   const text = Show.junit(evaluation, Bar.judge(["total=0.95", "micro=0.5"].map(Bar.parse), evaluation));
   expect(text).toContain('<testsuites tests="2" failures="1">');
   expect(text).toContain('name="evaluation of a&lt;b&gt;&quot;"');
-  expect(text.match(/<failure message="MISSED: total accuracy 90\.0 %, at least 95\.0 %"\/>/g)).toHaveLength(
-    1,
-  );
+  expect(
+    text.match(/<failure message="MISSED: total accuracy 90\.0 % of 10 values, at least 95\.0 %"\/>/g),
+  ).toHaveLength(1);
 });
 
 test("the worst receipts come first, with their artifacts; a file's name is not a formula", () => {
@@ -117,15 +137,19 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
     ...{ index, document: 1, file: `=cmd|${index}`, custom_id: null, request_id: `r~${index}` },
     ...{ answered: true, right: false, right_exact: false },
     verdicts: outcomes.map((canonical, i) => ({
+      // The last one of the first receipt is of a row that the paper does not have.
+      ...(canonical === "invented" ? { rows: { expected: null, predicted: i } } : {}),
       ...{ field: "total", path: `f${i}`, exact: canonical, canonical, expected: "1", predicted: "2" },
     })),
   });
   const run = { key_id: "alice", created_at: "2026-11-23T23:59:50.000Z" } as Run.Run;
   const text = Show.worst(
-    [sample(0, ["matched", "wrong"]), sample(1, ["wrong", "missing", "absent_both"])],
+    [sample(0, ["matched", "wrong"]), sample(1, ["wrong", "absent_both", "matched", "invented"])],
     run,
   );
-  const [, first, second] = parse(text) as string[][];
-  expect(first).toEqual(["2", "3", "'=cmd|1", "", "r~1", "extracts/2026-11-23/alice/r~1.json", "f0 f1"]);
+  // As every table for people: with the mark that tells Excel of UTF-8.
+  expect(text.startsWith("\ufeff")).toBe(true);
+  const [, first, second] = parse(text, { bom: true }) as string[][];
+  expect(first).toEqual(["2", "3", "1", "'=cmd|1", "", "r~1", "extracts/2026-11-23/alice/r~1.json", "f0 f3"]);
   expect(second?.[0]).toBe("1");
 });

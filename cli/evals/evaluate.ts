@@ -46,14 +46,19 @@ export async function evaluate(context: Context, server: Server, wish: Wish): Pr
 /** Waits for an evaluation's end and shows its progress. Throws CallError, also for one that failed. */
 export async function wait(context: Context, server: Server, path: string): Promise<Read.Shown> {
   let progress: Progress.Progress | undefined;
+  let all = 0;
   try {
     for (let pauseMs = firstPollMs; ; pauseMs = Math.min(lastPollMs, pauseMs * 1.5)) {
       const answer = await Client.call(server, { path, signal: context.signal });
-      if (answer.status === 200) return ended(answer.json as Read.Shown);
+      if (answer.status === 200) {
+        progress?.update(all);
+        return ended(answer.json as Read.Shown);
+      }
       if (answer.status !== 202) throw failureOf(answer);
       const { done, total } = Items.parse(answer.json).items;
-      progress ??= Progress.start(context, { label: "evaluation", unit: "items", total });
+      progress ??= Progress.start(context, { label: "evaluation", unit: "items", total, done });
       progress.update(done);
+      all = total;
       await sleep(pauseMs, undefined, { signal: context.signal });
     }
   } finally {

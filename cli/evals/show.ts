@@ -2,6 +2,7 @@
 import { stringify } from "csv-stringify/sync";
 import type * as Run from "#cli/batch/run";
 import type { Context } from "#cli/terminal/context";
+import * as Prose from "#cli/terminal/prose";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
 import * as Place from "#core/artifact/place";
@@ -19,24 +20,14 @@ const between = (interval: readonly number[] | null | undefined): string =>
 /** The figures as people read them, fields in the order of the task. */
 export function table(evaluation: Read.Shown, context: Pick<Context, "columns">): string {
   const { summary, fields, unmatched, cost } = evaluation;
-  const rows = fields
-    .filter(
-      ({ scored, unreadable_invented, unreadable_matched }) =>
-        scored + unreadable_invented + unreadable_matched > 0,
-    )
-    .map((field) => [
-      field.path,
-      percent(field.accuracy),
-      between(field.intervals.accuracy),
-      percent(field.exact.accuracy),
-      percent(field.precision),
-      percent(field.recall),
-      ...[field.matched, field.wrong, field.missing, field.invented].map(String),
-    ]);
-  const head = ["FIELD", "ACCURACY", "95 %", "EXACT", "P", "R", "MATCHED", "WRONG", "MISSING", "INVENTED"];
+  const scored = fields.filter(
+    ({ scored, unreadable_invented, unreadable_matched }) =>
+      scored + unreadable_invented + unreadable_matched > 0,
+  );
   const all = summary?.canonical;
   const lines = [
-    `documents right: ${all?.documents_right ?? 0} of ${summary?.documents ?? 0} (${percent(all?.documents_right_share)}, 95 % ${between(all?.documents_right_interval)})`,
+    ...legend(scored),
+    ...documentLines(summary),
     `all values: accuracy ${percent(all?.micro.accuracy)} (95 % ${between(all?.micro.intervals.accuracy)}), F1 ${percent(all?.micro.f1)}; exact ${percent(summary?.exact.micro.accuracy)}`,
     ...(summary?.line_items ?? []).map(
       (list) =>
@@ -46,7 +37,65 @@ export function table(evaluation: Read.Shown, context: Pick<Context, "columns">)
     ...(cost === null ? [] : [costLine(cost)]),
     ...unmatchedLines(unmatched),
   ];
-  return `${Table.table([head, ...rows], context)}\n${lines.map((line) => `${Text.shown(line)}\n`).join("")}`;
+  return `${tables(scored, context)}\n${Prose.lines(lines, context)}`;
+}
+
+/** The rates and the counts of each field; beside each other where a line has room for both. */
+function tables(scored: readonly Field[], context: Pick<Context, "columns">): string {
+  const rates = [
+    ["FIELD", "ACCURACY", "95 %", "EXACT", "P", "R"],
+    ...scored.map((field) => [
+      field.path,
+      percent(field.accuracy),
+      between(field.intervals.accuracy),
+      percent(field.exact.accuracy),
+      percent(field.precision),
+      percent(field.recall),
+    ]),
+  ];
+  const counts = [
+    ["FIELD", "MATCHED", "WRONG", "MISSING", "INVENTED", "ABSTAINED", "ABSENT", "?"],
+    ...scored.map((field) => [
+      field.path,
+      ...[field.matched, field.wrong, field.missing, field.invented, field.abstained].map(String),
+      String(field.absent_both),
+      unreadable(field) === 0 ? "0" : `${field.unreadable_matched}, ${field.unreadable_invented}`,
+    ]),
+  ];
+  const both = rates.map((row, i) => [...row, ...(counts[i] ?? []).slice(1)]);
+  return Table.overflows(both, context)
+    ? `${Table.table(rates, context)}\n${Table.table(counts, context)}`
+    : Table.table(both, context);
+}
+
+type Field = Read.Shown["fields"][number];
+const unreadable = (field: Field) => field.unreadable_matched + field.unreadable_invented;
+
+/** What the columns mean that not everybody knows. */
+const legend = (scored: readonly Field[]): string[] => [
+  "ACCURACY is by meaning, EXACT by print. ABSENT: labeled as absent and not answered, which is right.",
+  ...(scored.some((field) => unreadable(field) > 0)
+    ? ["?: labeled as unreadable: left out, which is right, and answered. They are in no rate."]
+    : []),
+];
+
+/** How many documents are right, of those whose labels can say it. */
+function documentLines(summary: Read.Shown["summary"]): string[] {
+  if (summary === null) return [];
+  const { documents, documents_judged: judged, answered, canonical } = summary;
+  return [
+    `documents right: ${canonical.documents_right} of ${judged} (${percent(canonical.documents_right_share)}, 95 % ${between(canonical.documents_right_interval)})`,
+    ...(judged < documents
+      ? [
+          `${Text.counted(documents - judged, "more labeled document has", "more labeled documents have")} no value that is scored`,
+        ]
+      : []),
+    ...(answered < documents
+      ? [
+          `${Text.counted(documents - answered, "document has", "documents have")} no answer (failed, canceled or not read): all that is labeled is missing`,
+        ]
+      : []),
+  ];
 }
 
 function publishedLine({ summary }: Read.Shown): string {
@@ -85,8 +134,18 @@ function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
   const { items, records, unknown_fields } = unmatched;
   const fields = Text.several(unknown_fields, shownFields);
   return [
-    ...becauseOf("items have no labels", items.count, items.first, ({ file }) => file),
-    ...becauseOf("records are not used", records.count, records.first, ({ image }) => image),
+    ...becauseOf(
+      Text.counted(items.count, "item has no labels", "items have no labels"),
+      items.count,
+      items.first,
+      ({ file }) => file,
+    ),
+    ...becauseOf(
+      Text.counted(records.count, "record is not used", "records are not used"),
+      records.count,
+      records.first,
+      ({ image }) => image,
+    ),
     ...(unknown_fields.length > 0 ? [`fields that are labeled and not read by the task: ${fields}`] : []),
   ];
 }
@@ -104,13 +163,15 @@ function becauseOf<T extends { index: number; reason: string }>(
     return `  ${reasons[reason] ?? reason} (${reason}): ${Text.several(names, shownNames)}`;
   });
   const rest = count - first.length;
-  return [`${count} ${what}:`, ...groups, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
+  return [`${what}:`, ...groups, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
 }
 
 /** One line about a bar. */
-export function bar({ what, least, lower, value, ok }: Judged): string {
-  const figure = lower ? "lower bound" : "accuracy";
-  return `${ok ? "reached" : "MISSED"}: ${what} ${figure} ${percent(value)}, at least ${percent(least)}`;
+export function bar({ what, least, lower, value, judged, ok }: Judged): string {
+  const isDocuments = what === "documents";
+  const figure = `${isDocuments ? "documents right" : `${what} accuracy`}${lower ? ", lower bound" : ""}`;
+  const of = Text.counted(judged, isDocuments ? "document" : "value");
+  return `${ok ? "reached" : "MISSED"}: ${figure} ${percent(value)} of ${of}, at least ${percent(least)}`;
 }
 
 const xml = (text: string): string =>
@@ -138,23 +199,26 @@ ${cases.join("")}  </testsuite>
 `;
 }
 
-/** Receipts with the most values that are not right first, with the keys of their artifacts. Texts cannot become formulas. */
+/**
+ * Receipts with the most values that are not right first, with the keys of their artifacts. `extra` are values of rows that
+ * the paper does not have, which no label names: they are not right and not among the labeled. Texts cannot become formulas.
+ */
 export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
   const rows = samples
     .map((sample) => ({
       sample,
       off: sample.verdicts.filter(({ canonical }) => Outcome.isMistake(canonical)),
+      extra: sample.verdicts.filter(({ rows }) => rows?.expected === null).length,
     }))
     .sort((a, b) => b.off.length - a.off.length || a.sample.index - b.sample.index)
-    .map(({ sample, off }) => [
-      off.length,
-      sample.verdicts.length,
+    .map(({ sample, off, extra }) => [
+      ...[off.length, sample.verdicts.length - extra, extra],
       sample.file ?? "",
       sample.custom_id ?? "",
       sample.request_id,
       Place.extractKey(run.key_id ?? "", sample.request_id, new Date(run.created_at)),
       off.map(({ path }) => path).join(" "),
     ]);
-  const head = ["not_right", "labelled", "file", "custom_id", "request_id", "artifact_rel", "fields"];
-  return stringify([head, ...rows], { escape_formulas: true });
+  const head = ["not_right", "labeled", "extra", "file", "custom_id", "request_id", "artifact_rel", "fields"];
+  return stringify([head, ...rows], { bom: true, escape_formulas: true });
 }

@@ -28,6 +28,7 @@ export const sliceCounts = [
   "rows_expected",
   "rows_predicted",
   "rows_paired",
+  "documents_judged",
 ] as const;
 
 /** Maximum number of values per dimension; documents with other values are counted together under this name. */
@@ -44,10 +45,13 @@ export interface Accumulator {
   readonly slices: Map<string, Map<string, number[]>>;
 }
 
+/** Raised with every change of what is saved. */
+const stateVersion = 2;
+
 /** The saved state: plain JSON. */
 export interface State {
-  /** Version of this format; a state of another version is refused. */
-  version: 1;
+  /** Version of this format; a state of another version is not taken up. */
+  version: number;
   /** Paths of the fields, needed to read the vectors. */
   fields: string[];
   documents: number;
@@ -99,7 +103,8 @@ function countsOf(vector: Vector.Vector): number[] {
   const rows = [0, 0, 0];
   for (const { expected, predicted, paired } of vector.lists)
     for (const [i, count] of [expected, predicted, paired].entries()) rows[i] = (rows[i] ?? 0) + count;
-  return [1, Number(isRight(vector, "canonical")), ...of(exact), ...of(canonical), ...rows];
+  const judged = Number(canonical.scored > 0);
+  return [1, Number(isRight(vector, "canonical")), ...of(exact), ...of(canonical), ...rows, judged];
 }
 
 function addSlice(into: Accumulator, dimension: string, value: string, counts: readonly number[]): void {
@@ -133,7 +138,7 @@ const pathsOf = ({ fields }: Layout.Layout) => fields.map(({ path }) => path);
 export function stateOf({ layout, documents, vectors, slices }: Accumulator): State {
   const plain = [...slices].map(([name, values]) => [name, Object.fromEntries(values)] as const);
   return {
-    version: 1,
+    version: stateVersion,
     fields: pathsOf(layout),
     documents,
     vectors: Buffer.from(vectors.written).toString("base64"),
@@ -141,11 +146,11 @@ export function stateOf({ layout, documents, vectors, slices }: Accumulator): St
   };
 }
 
-/** Resumes from a saved state. Throws a TypeError if it has other fields or another version. */
-export function restore(fields: readonly Field[], state: State): Accumulator {
+/** Resumes from a saved state; undefined if another version of the code saved it, with other fields or another form. */
+export function restore(fields: readonly Field[], state: State): Accumulator | undefined {
   const into = create(fields);
-  if (state.version !== 1 || state.fields.join("\n") !== pathsOf(into.layout).join("\n"))
-    throw new TypeError("this evaluation is of other fields, or of another form");
+  if (state.version !== stateVersion || state.fields.join("\n") !== pathsOf(into.layout).join("\n"))
+    return undefined;
   into.vectors.append(Buffer.from(state.vectors, "base64"));
   into.documents = state.documents;
   for (const [name, values] of Object.entries(state.slices))

@@ -15,6 +15,8 @@ export type Labels =
 interface Progress {
   /** The index of the first item that has not been counted. */
   next: number;
+  /** Items of the part in work that are compared, up to this index; told every few seconds for those who wait. */
+  seen?: number;
   /** Items of the run. */
   total: number;
   /** Keys of objects with one line per document, in order. */

@@ -10,6 +10,7 @@ import type { Log } from "#core/log";
 import * as Queue from "#core/queue/queue";
 import type { Times } from "#spec/limits";
 import { type Labels, type Row, evaluationTable as table } from "./evaluation.sql.ts";
+import * as Older from "./older.ts";
 import type * as Wire from "./wire.ts";
 
 export type { Row } from "./evaluation.sql.ts";
@@ -199,7 +200,7 @@ export function entry(row: Row): Wire.Entry {
     finished_at: row.finishedAt?.toISOString() ?? null,
     rules_version: row.rulesVersion,
     code_version: row.version,
-    summary: row.summary,
+    summary: row.summary && Older.summaryOf(row.summary),
     error:
       row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? "", ...details },
     artifact_rel: row.artifactRel,

@@ -70,7 +70,7 @@ const field = (path: string) => figures.fields.find((each) => each.path === path
 describe("the figures of an evaluation", () => {
   test("are what OpenAPI says of them", () => {
     expect(Schema.Figures.parse(figures)).toEqual(figures);
-    expect(figures.summary).toMatchObject({ documents: 4, answered: 3 });
+    expect(figures.summary).toMatchObject({ documents: 4, documents_judged: 4, answered: 3 });
     expect(figures.fields.map(({ path }) => path)).toEqual(fields.map(({ path }) => path));
   });
 
@@ -185,7 +185,7 @@ test("a document is in the slices of its currency, its letters, and of twenty ta
   expect(slices).toHaveLength(3 + 20);
 });
 
-test("a picture is in the slice of each of its faults, of ok, or of unknown where it was not looked at", () => {
+test("a picture is in the slice of each of its faults, of ok, or of one of its own where it was not looked at", () => {
   const qualities: Item["quality"][] = [
     { ok: true, reasons: [] },
     { ok: false, reasons: ["blurred", "dark"] },
@@ -211,7 +211,7 @@ test("a picture is in the slice of each of its faults, of ok, or of unknown wher
   ]);
   expect(slices).toEqual([
     ["quality", "blurred", 2],
-    ...["ok", "dark", "unknown"].map((value) => ["quality", value, 1]),
+    ...["ok", "dark", "not looked at"].map((value) => ["quality", value, 1]),
   ]);
 });
 
@@ -240,6 +240,21 @@ test("a document has a slice of every kind: tag, folder, merchant, currency, lan
   ]);
 });
 
+test("a document without a value that is scored is not judged, and right documents are a share of the judged", () => {
+  const unreadable = {
+    labels: { totals: { total: "?" } },
+    answer: { totals: { total: null } },
+    file: "a/9.jpg",
+  };
+  const { summary, slices } = Figures.of(addAll(whole(), [unreadable]));
+  expect(summary).toMatchObject({ documents: 5, documents_judged: 4 });
+  expect(summary.canonical).toMatchObject({ documents_right: 1, documents_right_share: 1 / 4 });
+  expect(slices.find(({ value }) => value === "a")).toMatchObject({
+    ...{ documents: 3, documents_judged: 2, documents_right: 1 },
+    documents_right_interval: Statistics.wilson(1, 2),
+  });
+});
+
 test("the worst documents are known by the share that is right", () => {
   const scores = [...Accumulator.each(whole())].map((vector) => Accumulator.scoreOf(vector, "canonical"));
   // All of 7; total and name of date, total, tip, two and two cells; none of the failed one's 3; none of 1.
@@ -248,8 +263,10 @@ test("the worst documents are known by the share that is right", () => {
 
 describe("an evaluation that is put away", () => {
   test("goes on as if nothing had been, in parts and in any order of parts", () => {
-    const through = (accumulator: Accumulator.Accumulator) =>
-      Accumulator.restore(fields, JSON.parse(JSON.stringify(Accumulator.stateOf(accumulator))));
+    const through = (accumulator: Accumulator.Accumulator) => {
+      const state = JSON.parse(JSON.stringify(Accumulator.stateOf(accumulator)));
+      return Accumulator.restore(fields, state) ?? Accumulator.create([]);
+    };
     let stepped = Accumulator.create(fields);
     for (const each of cases) stepped = addAll(through(stepped), [each]);
     expect(Figures.of(stepped)).toEqual(figures);
@@ -260,11 +277,11 @@ describe("an evaluation that is put away", () => {
     expect([...Accumulator.each(merged)]).toEqual([...Accumulator.each(whole())]);
   });
 
-  test("is taken up by the same fields alone", () => {
+  test("is taken up by the same fields and the same form alone", () => {
     const state = Accumulator.stateOf(whole());
     const other = Task.get("receipt_fields_v1")?.fields ?? [];
-    expect(() => Accumulator.restore(other, state)).toThrow(TypeError);
-    expect(() => Accumulator.restore(fields, { ...state, version: 2 as 1 })).toThrow(TypeError);
+    expect(Accumulator.restore(other, state)).toBeUndefined();
+    expect(Accumulator.restore(fields, { ...state, version: 1 })).toBeUndefined();
     expect(() => Accumulator.merge(Accumulator.create(other), whole())).toThrow(TypeError);
   });
 

@@ -118,7 +118,7 @@ export function of(accumulator: Accumulator.Accumulator): Schema.Figures {
   const figures: Schema.Figures = {
     summary: {
       documents: accumulator.documents,
-      answered,
+      ...{ documents_judged: read(sums, columns.right), answered },
       canonical: overall("canonical"),
       exact: overall("exact"),
       line_items: layout.lists.map(({ path }, i) => listOf(asked, sums, path, columns.list(i))),
@@ -237,10 +237,10 @@ function slicesOf({ slices }: Accumulator.Accumulator): Schema.Slice[] {
     for (const [value, counts] of [...values].sort((a, b) => (b[1][0] ?? 0) - (a[1][0] ?? 0))) {
       const of = (name: (typeof Accumulator.sliceCounts)[number]) =>
         counts[Accumulator.sliceCounts.indexOf(name)] ?? 0;
-      const [documents, right] = [of("documents"), of("documents_right")];
+      const [judged, right] = [of("documents_judged"), of("documents_right")];
       found.push({
-        ...{ dimension, value, documents, documents_right: right },
-        documents_right_interval: tuple(Statistics.wilson(right, documents)),
+        ...{ dimension, value, documents: of("documents"), documents_judged: judged, documents_right: right },
+        documents_right_interval: tuple(Statistics.wilson(right, judged)),
         precision: Outcome.ratio(of("matched"), of("predicted")),
         recall: Outcome.ratio(of("matched"), of("expected")),
         f1: Outcome.f1Of(of("matched"), of("predicted"), of("expected")),

@@ -3,6 +3,7 @@ import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Evaluation from "./evaluation.ts";
+import * as Older from "./older.ts";
 import * as Wire from "./wire.ts";
 
 /** An evaluation as the API returns it: its artifact, and URLs of its samples. */
@@ -30,18 +31,24 @@ export async function shown(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row
 
 /**
  * An evaluation that has figures.
+ * @param param - the parameter that names it.
  * @throws AppError `conflict` for one that runs (`eval_not_ended`) or failed (`eval_failed`); `storage_unavailable`.
  */
-export async function measured(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row): Promise<Measured> {
+export async function measured(
+  bucket: Bucket.Bucket,
+  log: Log,
+  row: Evaluation.Row,
+  param = "eval_id",
+): Promise<Measured> {
   if (row.state === "running")
     throw new AppError("conflict", "the evaluation is being made", {
-      details: { reason: "eval_not_ended" },
+      ...{ param, details: { reason: "eval_not_ended" } },
     });
   const evaluation = row.artifactRel === null ? undefined : await stored(bucket, log, row.artifactRel);
   const summary = evaluation?.summary;
   if (!evaluation || !summary)
     throw new AppError("conflict", "the evaluation failed and has no figures", {
-      details: { reason: "eval_failed" },
+      ...{ param, details: { reason: "eval_failed" } },
     });
   return { ...evaluation, summary };
 }
@@ -52,7 +59,9 @@ async function stored(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Wir
     new AppError("internal", "what is stored of this evaluation cannot be read", { cause });
   if (bytes === undefined) throw lost();
   try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8")) as Wire.Evaluation;
+    const evaluation = JSON.parse(Buffer.from(bytes).toString("utf8")) as Wire.Evaluation;
+    const { summary, slices } = evaluation;
+    return { ...evaluation, summary: summary && Older.summaryOf(summary), slices: slices.map(Older.sliceOf) };
   } catch (thrown) {
     throw lost(thrown);
   }

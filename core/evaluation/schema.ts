@@ -68,7 +68,7 @@ export const Overall = z
     micro: Rates,
     macro: Rates,
     documents_right: count.meta({ description: "Documents whose labeled values are all right" }),
-    documents_right_share: share,
+    documents_right_share: share.meta({ description: "Of `documents_judged`" }),
     documents_right_interval: interval,
   })
   .meta({
@@ -110,6 +110,7 @@ export const Slice = z
     }),
     value: z.string().meta({ description: "`(others)` stands for all after the first 200 values" }),
     documents: count,
+    documents_judged: count,
     documents_right: count,
     documents_right_interval: interval,
     ...rates,
@@ -124,7 +125,11 @@ export const Figures = z
   .object({
     summary: z
       .object({
-        documents: count,
+        documents: count.meta({ description: "Labeled documents" }),
+        documents_judged: count.meta({
+          description:
+            "Labeled documents with at least one value that is scored: of them `documents_right` is the share. Without one are documents whose labels are all `?`, or all of fields that the task does not read",
+        }),
         answered: count.meta({ description: "The others failed, were canceled, or have no answer" }),
         canonical: Overall,
         exact: Overall,

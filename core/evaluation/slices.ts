@@ -33,10 +33,13 @@ function rowsBand(rows: number): string {
   return at < 0 ? `over ${rowSteps.at(-1)}` : `${(rowSteps[at - 1] ?? 0) + 1}–${rowSteps[at]}`;
 }
 
+/** The picture of a run with `LOOK=off`, or of an item that failed before its picture was looked at. */
+const notLooked = "not looked at";
+
 /** A picture with several faults is in the slice of each. */
 function qualities(quality: Quality | null | undefined): string[] {
   if (quality === undefined) return [];
-  if (quality === null) return ["unknown"];
+  if (quality === null) return [notLooked];
   if (quality.ok) return ["ok"];
   return quality.reasons.length === 0 ? ["unknown"] : [...new Set(quality.reasons)];
 }

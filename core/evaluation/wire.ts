@@ -144,5 +144,7 @@ export interface Sample {
   answered: boolean;
   right: boolean;
   right_exact: boolean;
+  /** Lists that are labeled as empty. Absent without one, and in evaluations of before 2026-12. */
+  empty_lists?: string[];
   verdicts: Verdict[];
 }

@@ -34,7 +34,8 @@ const wanted = (
 
 const running = (row: Evaluation.Row, viewer: string) => {
   const poll_url = Evaluation.pathOf(row, viewer);
-  const { next: done, total } = row.progress;
+  const { next, seen = 0, total } = row.progress;
+  const done = Math.max(next, seen);
   return {
     status: 202,
     headers: { Location: poll_url, "Retry-After": "2" },
@@ -179,7 +180,8 @@ export const operations = {
         Evaluation.find(db, { ...wanted(call, other_id, query.key_id), param: "other_id" }),
       ]);
       const { of } = await import("#core/evaluation/diff/evaluations");
-      return { status: 200, body: await of(bucket, call.log, rows, query.values) };
+      const how = { mode: query.values, deadline: call.deadline };
+      return { status: 200, body: await of(bucket, call.log, rows, how) };
     },
   }),
 

@@ -1,12 +1,11 @@
 import { Command, Option } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Agree from "#cli/diff/agree";
+import { compare } from "#cli/diff/compare";
 import * as Show from "#cli/diff/show";
 import * as Sides from "#cli/diff/sides";
 import * as Worst from "#cli/diff/worst";
 import { write } from "#cli/files/write";
-import * as Client from "#cli/server/client";
-import { failureOf } from "#cli/server/refusal";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -21,8 +20,8 @@ interface DiffOptions extends Options.Common {
 
 const help = {
   about: `
-Both are runs, or evaluations, of the same files; a run stands for its newest evaluation with figures. Prints for each field
-whether the second is better or worse and whether that can be chance, and what was fixed, broken, changed and is still wrong
+Both are runs, or evaluations, of the same files; runs stand for the newest pair of their evaluations with the same labels,
+or else for the newest of each. Prints for each field whether the second is better or worse and whether that can be chance, and what was fixed, broken, changed and is still wrong
 (docs/evaluation.md). Without an evaluation of either run it prints how far the two agree, which is not a verdict.`,
   examples: [
     "npm run ocrlty -- diff november november-2",
@@ -63,7 +62,7 @@ async function diff(context: Context, ids: readonly [string, string], options: D
   const examples = Options.wholeNumber("--examples", options.examples, 100) ?? 0;
   const server = await Server.connect(context, options);
   try {
-    const sides = [await Sides.of(context, server, ids[0]), await Sides.of(context, server, ids[1])] as const;
+    const sides = await Sides.of(context, server, ids);
     const [first, second] = [sides[0].evaluation, sides[1].evaluation];
     if (first !== undefined && second !== undefined)
       return await measured(context, server, [first, second], { ...options, examples });
@@ -91,13 +90,10 @@ async function measured(
   const [first, second] = sides;
   const documents = Math.min(first.summary?.documents ?? 0, second.summary?.documents ?? 0);
   context.say(`comparing ${documents} documents of ${first.run_id} and ${second.run_id}`);
-  const path = `/v1/evals/${first.eval_id}/diff/${second.eval_id}?values=${options.values}`;
-  const answer = await Client.call(server, { path, signal: context.signal });
-  if (answer.status !== 200) throw failureOf(answer);
-  const found = answer.json as Schema.EvaluationDiff;
+  const found = await compare(context, server, sides, options.values);
   if (found.documents === 0) throw new UsageError(nothing);
   if (options.worst !== undefined)
-    write(context, options.worst, await Worst.worst(context, server, sides, options.values));
+    write(context, options.worst, await Worst.worst(context, server, sides, found));
   context.out(options.json ? `${JSON.stringify(found)}\n` : Show.diff(found, options.examples, context));
   return found.fields.some(({ verdict }) => verdict === "regressed") ? exit.items : exit.ok;
 }

@@ -46,7 +46,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
       new Command("eval")
         .description("measure a run by labels (POST /v1/evals)")
         .argument("<run-id>", "the run, which has ended")
-        .requiredOption("--gt <labels>", "required: a file of labels, or a ground truth's name or gt_id")
+        .requiredOption("--gt <labels>", "a file of labels, or a ground truth's name or gt_id")
         .option("--image-key <name>", "the member of a record that names its picture")
         .addOption(
           new Option("--str-mode <mode>", "how exact figures compare texts")

@@ -115,7 +115,7 @@ function addGet(gt: Command, context: Context, done: (status: Exit) => void): vo
           `${JSON.stringify(out === undefined ? { ...known, content: await all(records()) } : known)}\n`,
         );
       else if (out === undefined) await Known.write(context, Known.edited(records()), undefined);
-      else context.out(`${known.gt_id}: ${known.records} records in ${Text.shown(out)}\n`);
+      else context.out(`${known.gt_id}: ${Text.counted(known.records, "record")} in ${Text.shown(out)}\n`);
     });
     done(exit.ok);
   });
@@ -266,7 +266,7 @@ function addConvert(gt: Command, context: Context, done: (status: Exit) => void)
       const { to, task, extension, imageKey: key, out, absent = false } = options;
       const wish = { format, paths, to, task, extension, imageKey: key, out, absent };
       const summary = await Convert.convert(context, wish);
-      const counts = `${summary.records} records of ${summary.files} files`;
+      const counts = `${Text.counted(summary.records, "record")} of ${Text.counted(summary.files, "file")}`;
       if (out === undefined) context.say(counts);
       else context.out(options.json ? `${JSON.stringify(summary)}\n` : `${counts}\n`);
       for (const line of Convert.leftOutOf(summary)) context.say(line);

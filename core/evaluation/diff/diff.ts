@@ -3,6 +3,7 @@ import type { Comparison, Verdict } from "#core/evaluation/compare/compare";
 import * as Layout from "#core/evaluation/compare/layout";
 import * as Statistics from "#core/evaluation/statistics/statistics";
 import type { Mode } from "../columns.ts";
+import type { Sample } from "../wire.ts";
 import type * as Schema from "./schema.ts";
 
 /*
@@ -13,7 +14,7 @@ import type * as Schema from "./schema.ts";
 /** Counters of a field: documents that have it, and values by their outcome. */
 interface FieldCounts {
   path: string;
-  /** Documents in which it is scored. */
+  /** Documents in which both labels score it. */
   documents: number;
   /** Right only in the first run, and right only in the second. A column is right if all of its cells are. */
   b: number;
@@ -23,18 +24,25 @@ interface FieldCounts {
   /** Wrong in both with another value, and wrong in both with the same value. */
   changed: number;
   still_wrong: number;
+  /** Values that the labels of the first evaluation alone score, or those of the second alone; in no other counter. */
+  first_only: number;
+  second_only: number;
 }
 
-/** Plain JSON, so that a long comparison can be saved between any two documents. */
 interface Diff {
   documents: number;
+  /** Documents that only the first run answered, only the second, or neither: the others failed or were canceled. */
+  answers: Schema.DiffFigures["answers"];
+  /** Whether both evaluations have the same version of the labels, so that each value is labeled in both or in neither. */
+  sameLabels: boolean;
   fields: FieldCounts[];
 }
 
-export const create = (fields: readonly Field[]): Diff => ({
-  documents: 0,
+export const create = (fields: readonly Field[], { sameLabels }: Pick<Diff, "sameLabels">): Diff => ({
+  ...{ documents: 0, sameLabels, answers: { first_only: 0, second_only: 0, neither: 0 } },
   fields: Layout.of(fields).fields.map(({ path }) => ({
     ...{ path, documents: 0, b: 0, c: 0, fixed: 0, broken: 0, changed: 0, still_wrong: 0 },
+    ...{ first_only: 0, second_only: 0 },
   })),
 });
 
@@ -46,13 +54,19 @@ interface Change {
   expected: string | null;
   before: string | null;
   after: string | null;
+  /** False where the run has no answer for the document. */
+  before_answered: boolean;
+  after_answered: boolean;
 }
 
 const isRight = (verdict: Verdict | undefined, mode: Mode): boolean =>
   verdict === undefined || verdict[mode] === "matched" || verdict[mode] === "absent_both";
 
 /** A document, as it was compared or as it was put away. */
-type Judged = Pick<Comparison, "verdicts">;
+type Judged = Pick<Comparison, "verdicts" | "answered"> & Pick<Sample, "empty_lists">;
+
+/** The row does not exist on the paper: of labeled columns, its values are invented. */
+const isExtra = ({ rows }: Verdict): boolean => rows?.expected === null;
 
 /**
  * Labeled values by their place on the paper; values of rows that the paper does not have by their order in the column.
@@ -62,7 +76,7 @@ function byPlace({ verdicts }: Judged): Map<string, Verdict> {
   return new Map(
     verdicts.flatMap((verdict): [string, Verdict][] => {
       if (verdict.exact.startsWith("unreadable")) return [];
-      if (verdict.rows?.expected !== null) return [[verdict.path, verdict]];
+      if (!isExtra(verdict)) return [[verdict.path, verdict]];
       const turn = turns.get(verdict.field) ?? 0;
       turns.set(verdict.field, turn + 1);
       return [[`+${turn} ${verdict.field}`, verdict]];
@@ -70,16 +84,49 @@ function byPlace({ verdicts }: Judged): Map<string, Verdict> {
   );
 }
 
+/** The columns that a document's labels score, by their path; all columns of a list that is labeled as empty. */
+function columnsOf({ verdicts, empty_lists = [] }: Judged): (column: string) => boolean {
+  const scored = new Set(verdicts.map(({ field }) => field));
+  return (column) => scored.has(column) || empty_lists.some((list) => column.startsWith(`${list}[]`));
+}
+
+/** Values of a document that one evaluation alone scores. */
+type OneSided = { field: string; side: "first_only" | "second_only" };
+
 /**
- * Adds one document that both runs have and returns its changes. Rows are aligned with the paper's: a cell is compared
- * with the cell of the same printed row, wherever the runs placed it.
+ * The values that both labels score, in pairs. A value without a partner is an invented one, of which the other answer has
+ * fewer, or is labeled on one side only.
  */
-export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Change[] {
+function pairs(
+  into: Diff,
+  first: Judged,
+  second: Judged,
+): { both: [Verdict | undefined, Verdict | undefined][]; oneSided: OneSided[] } {
   const [before, after] = [byPlace(first), byPlace(second)];
-  const changes: Change[] = [];
-  const wrong = new Map<string, [boolean, boolean]>();
+  const [inFirst, inSecond] = [columnsOf(first), columnsOf(second)];
+  const both: [Verdict | undefined, Verdict | undefined][] = [];
+  const oneSided: OneSided[] = [];
   for (const place of new Set([...before.keys(), ...after.keys()])) {
     const [a, b] = [before.get(place), after.get(place)];
+    const alone = a === undefined ? b : b === undefined ? a : undefined;
+    const isScored = a === undefined ? inFirst : inSecond;
+    if (alone === undefined || into.sameLabels || (isExtra(alone) && isScored(alone.field)))
+      both.push([a, b]);
+    else oneSided.push({ field: alone.field, side: a === undefined ? "second_only" : "first_only" });
+  }
+  return { both, oneSided };
+}
+
+/**
+ * Adds one document that both runs have and returns its changes. Rows are aligned with the paper's: a cell is compared
+ * with the cell of the same printed row, wherever the runs placed it. Values that one side alone has labels for are counted
+ * apart and change nothing else.
+ */
+export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Change[] {
+  const { both, oneSided } = pairs(into, first, second);
+  const changes: Change[] = [];
+  const wrong = new Map<string, [boolean, boolean]>();
+  for (const [a, b] of both) {
     const one = a ?? b;
     if (one === undefined) continue;
     const [rightBefore, rightAfter] = [isRight(a, mode), isRight(b, mode)];
@@ -92,10 +139,22 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
     changes.push({
       ...{ field: one.field, path: one.path, kind },
       expected: one.expected,
-      before: x,
-      after: y,
+      ...{ before: x, after: y },
+      ...{ before_answered: first.answered, after_answered: second.answered },
     });
   }
+  if (!first.answered || !second.answered)
+    into.answers[first.answered ? "first_only" : second.answered ? "second_only" : "neither"] += 1;
+  count(into, wrong, [...changes.map(({ field, kind }) => ({ field, side: kind })), ...oneSided]);
+  return changes;
+}
+
+/** Adds a document's fields, by whether either run has them wrong, and its values by their counter. */
+function count(
+  into: Diff,
+  wrong: ReadonlyMap<string, readonly [boolean, boolean]>,
+  values: readonly { field: string; side: Change["kind"] | OneSided["side"] }[],
+): void {
   into.documents += 1;
   const counts = new Map(into.fields.map((field) => [field.path, field]));
   for (const [path, [wrongBefore, wrongAfter]] of wrong) {
@@ -105,22 +164,9 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
     field.b += Number(!wrongBefore && wrongAfter);
     field.c += Number(wrongBefore && !wrongAfter);
   }
-  for (const { field: path, kind } of changes) {
+  for (const { field: path, side } of values) {
     const field = counts.get(path);
-    if (field !== undefined) field[kind] += 1;
-  }
-  return changes;
-}
-
-/** Adds another part of the comparison of the same two runs. */
-export function merge(into: Diff, other: Diff): void {
-  into.documents += other.documents;
-  const parts = new Map(other.fields.map((field) => [field.path, field]));
-  for (const field of into.fields) {
-    const part = parts.get(field.path);
-    if (part === undefined) continue;
-    for (const name of ["documents", "b", "c", "fixed", "broken", "changed", "still_wrong"] as const)
-      field[name] += part[name];
+    if (field !== undefined) field[side] += 1;
   }
 }
 
@@ -135,13 +181,13 @@ function verdictOf(b: number, c: number, adjusted: number): Schema.Verdict {
  * runs do not differ, the chance of any verdict is at most one in twenty. A field without a verdict reports how many
  * differing pairs a verdict would need at least, and how many receipts a difference of 5 points needs.
  */
-export function figures({ documents, fields }: Diff): Schema.DiffFigures {
+export function figures({ documents, answers, fields }: Diff): Schema.DiffFigures {
   const judged = fields.filter((field) => field.documents > 0);
   const m = judged.length;
   const ps = judged.map(({ b, c }) => Statistics.mcnemar(b, c));
   const adjusted = Statistics.holm(ps);
   const found = judged.map((field, i): Schema.DiffField => {
-    const { b, c, ...counts } = field;
+    const { b, c, first_only: _first, second_only: _second, ...counts } = field;
     return {
       ...counts,
       regressed_documents: b,
@@ -154,7 +200,7 @@ export function figures({ documents, fields }: Diff): Schema.DiffFigures {
   });
   const has = (verdict: Schema.Verdict) => found.some((field) => field.verdict === verdict);
   return {
-    documents,
+    ...{ documents, answers },
     verdict: has("regressed")
       ? "regressed"
       : has("improved")
@@ -165,6 +211,16 @@ export function figures({ documents, fields }: Diff): Schema.DiffFigures {
     alpha: Statistics.alpha,
     fields_tested: m,
     least_discordant: Statistics.leastDiscordant(m),
+    one_sided_labels: oneSidedLabels(fields),
     fields: found,
+  };
+}
+
+function oneSidedLabels(fields: readonly FieldCounts[]): Schema.DiffFigures["one_sided_labels"] {
+  const found = fields.filter((field) => field.first_only + field.second_only > 0);
+  return {
+    first: found.reduce((sum, field) => sum + field.first_only, 0),
+    second: found.reduce((sum, field) => sum + field.second_only, 0),
+    fields: found.map(({ path, first_only: first, second_only: second }) => ({ path, first, second })),
   };
 }

@@ -1,23 +1,12 @@
 import type * as Bucket from "#core/bucket/bucket";
-import type { Field } from "#core/canonical/normalize";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Mode } from "../columns.ts";
 import type * as Evaluation from "../evaluation.ts";
 import * as Read from "../read.ts";
 import * as Samples from "../samples.ts";
-import type * as Wire from "../wire.ts";
-import * as Diff from "./diff.ts";
-import * as Pair from "./pair.ts";
+import { compared } from "./compared.ts";
 import type * as Schema from "./schema.ts";
-
-/** Changes of each kind that are listed; all are counted. */
-const listed = 100;
-/** Longest text of a listed value. */
-const textLength = 500;
-
-const cut = (text: string | null): string | null =>
-  text === null || text.length <= textLength ? text : `${text.slice(0, textLength).toWellFormed()}…`;
 
 /** Causes of different figures of two evaluations although no answer differs. */
 function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
@@ -37,62 +26,49 @@ const about = ({ evalId, runId, gtName, gtSha256, rulesVersion }: Evaluation.Row
   ...{ eval_id: evalId, run_id: runId, gt_name: gtName, gt_sha256: gtSha256, rules_version: rulesVersion },
 });
 
+/** Time that is kept for the answer. */
+const reserveMs = 1_000;
+
 /**
  * The differences of two evaluations of a task, over the documents that both have. Memory holds the counters, and
  * what `Pair.pairs` needs.
+ * @param how.deadline - epoch milliseconds by which the call must have been answered.
  * @throws AppError `conflict` if one has no figures (`eval_not_ended`, `eval_failed`), for different tasks
- *   (`other_task`), or for orders that differ too much (`other_order`); `not_found` if one was deleted in the
+ *   (`other_task`), for orders that differ too much (`other_order`), or for more documents than can be read in time
+ *   (`too_long`, with all that the caller needs to compare the samples itself); `not_found` if one was deleted in the
  *   meantime; `storage_unavailable`.
  */
 export async function of(
   bucket: Bucket.Bucket,
   log: Log,
   rows: readonly [Evaluation.Row, Evaluation.Row],
-  mode: Mode,
+  { mode, deadline }: { mode: Mode; deadline: number },
 ): Promise<Schema.EvaluationDiff> {
   const [first, second] = await Promise.all([
     Read.measured(bucket, log, rows[0]),
-    Read.measured(bucket, log, rows[1]),
+    Read.measured(bucket, log, rows[1], "other_id"),
   ]);
   if (first.task_id !== second.task_id)
     throw new AppError("conflict", "only evaluations of one task can be compared", {
       details: { reason: "other_task" },
     });
-  const lines = ({ samples_ref }: Read.Measured) => Samples.lines(bucket, log, samples_ref);
-  return {
-    ...{ first: about(rows[0]), second: about(rows[1]) },
-    differs: differences(...rows),
-    ...(await compared(first.fields, [lines(first), lines(second)], mode)),
-  };
-}
-
-/** The differences alone, without what is known of the two evaluations. */
-export type Compared = Omit<Schema.EvaluationDiff, "first" | "second" | "differs">;
-
-/**
- * Compares the samples of two evaluations of a task, wherever they are stored.
- * @param fields - of the task; @param samples - the lines of either one's samples, read in step.
- * @throws AppError `conflict` for orders that differ too much (`other_order`), and what reading throws.
- */
-export async function compared(
-  fields: readonly Field[],
-  samples: readonly [AsyncIterable<Buffer>, AsyncIterable<Buffer>],
-  mode: Mode,
-): Promise<Compared> {
-  const diff = Diff.create(fields);
-  const left: Pair.Left = { only_in_first: 0, only_in_second: 0 };
-  const found = { broken: [], fixed: [], changed: [], still_wrong: [] } as Record<
-    Schema.DiffChange["kind"],
-    Schema.DiffChange[]
-  >;
-  for await (const [before, after] of Pair.pairs<Wire.Sample>(...samples, left)) {
-    const { file, custom_id, document } = after;
-    for (const { kind, ...change } of Diff.add(diff, before, after, mode)) {
-      if (found[kind].length >= listed) continue;
-      const texts = { expected: cut(change.expected), before: cut(change.before), after: cut(change.after) };
-      found[kind].push({ kind, file, custom_id, document, ...change, ...texts });
+  const differs = differences(...rows);
+  async function* lines({ samples_ref }: Read.Measured): AsyncGenerator<Buffer> {
+    for await (const line of Samples.lines(bucket, log, samples_ref)) {
+      if (Date.now() > deadline - reserveMs)
+        throw new AppError(
+          "conflict",
+          "there are too many documents for one call: `ocrlty diff` compares them",
+          {
+            details: { reason: "too_long", differs },
+          },
+        );
+      yield line;
     }
   }
-  const changes = Object.values(found).flat();
-  return { compared_by: mode, ...left, ...Diff.figures(diff), changes };
+  const how = { mode, sameLabels: !differs.includes("labels") };
+  return {
+    ...{ first: about(rows[0]), second: about(rows[1]), differs },
+    ...(await compared(first.fields, [lines(first), lines(second)], how)),
+  };
 }

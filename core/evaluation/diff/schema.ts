@@ -14,7 +14,7 @@ export type Verdict = z.infer<typeof Verdict>;
 export const DiffField = z
   .object({
     path: z.string(),
-    documents: count.meta({ description: "Documents in which it is scored" }),
+    documents: count.meta({ description: "Documents in which it is scored, by the labels of both" }),
     regressed_documents: count.meta({ description: "b: right in the first run, wrong in the second" }),
     improved_documents: count.meta({ description: "c: wrong in the first run, right in the second" }),
     fixed: count.meta({ description: "Values (for columns: cells) that were wrong and are right now" }),
@@ -32,15 +32,32 @@ export const DiffField = z
   .meta({ id: "EvalDiffField" });
 export type DiffField = z.infer<typeof DiffField>;
 
+const OneSidedLabels = z
+  .object({
+    first: count,
+    second: count,
+    fields: z.array(z.object({ path: z.string(), first: count, second: count })),
+  })
+  .meta({
+    id: "EvalDiffOneSidedLabels",
+    description:
+      "Values that only the labels of the first evaluation score, and only those of the second; they are in no other figure. All are 0 where both evaluations have the same labels",
+  });
+
 export const DiffFigures = z
   .object({
     documents: count.meta({ description: "Labeled documents that both runs have" }),
+    answers: z.object({ first_only: count, second_only: count, neither: count }).meta({
+      description:
+        "Documents that only the first run answered, only the second, and neither: items that failed or were canceled miss every labeled value",
+    }),
     verdict: Verdict.meta({ description: "regressed where any field is, else improved where any is" }),
     alpha: z.number(),
     fields_tested: count,
     least_discordant: count.meta({
       description: "With fewer documents that change sides, a field among so many can have no verdict",
     }),
+    one_sided_labels: OneSidedLabels,
     fields: z.array(DiffField),
   })
   .meta({ id: "EvalDiff" });
@@ -67,6 +84,8 @@ const DiffChange = z
     expected: text.meta({ description: "As labeled; texts are cut after 500 characters" }),
     before: text,
     after: text,
+    before_answered: z.boolean().meta({ description: "False where the first run has no answer for it" }),
+    after_answered: z.boolean(),
   })
   .meta({ id: "EvalDiffChange" });
 export type DiffChange = z.infer<typeof DiffChange>;

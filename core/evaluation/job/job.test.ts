@@ -10,7 +10,8 @@ import type { RunRow } from "#core/run/run.sql";
 import { noLimits } from "#spec/key-limits";
 import * as EndedRun from "#test/support/ended-run";
 import { silent } from "#test/support/test-bucket";
-import { evaluationTable } from "../evaluation.sql.ts";
+import * as Evaluations from "../diff/evaluations.ts";
+import { evaluationTable, type Row } from "../evaluation.sql.ts";
 import * as Evaluation from "../evaluation.ts";
 import * as Place from "../place.ts";
 import * as EvaluationRead from "../read.ts";
@@ -207,8 +208,9 @@ describe("in bounded steps", () => {
     await Evaluation.order(services, silent, { evalId, run, wish });
     const short = () =>
       context({ partDocuments: 2, deadline: Date.now(), leaseUntil: new Date(Date.now() + 60_000) });
-    await Job.step(services, message(evalId), short());
-    expect((await rowOf(evalId))?.progress).toMatchObject({ next: 2, total: 9 });
+    await Job.step(services, message(evalId), { ...short(), tellEveryMs: 0 });
+    // Within the part those who wait were told of its first item.
+    expect((await rowOf(evalId))?.progress).toMatchObject({ next: 2, seen: 1, total: 9 });
     // Its worker dies with a part written and not counted: another begins behind what was counted.
     const dying = { ...services, db: failingUpdates(services.db) };
     await expect(Job.step(dying, message(evalId), short())).rejects.toMatchObject({
@@ -233,6 +235,29 @@ describe("in bounded steps", () => {
     await Job.step(services, message(evalId), context());
     expect(await figuresOf(evalId)).toEqual(whole);
     expect((await shownOf(evalId)).samples_ref).toHaveLength(5);
+
+    const rows = [await rowOf(Evaluation.ownId(run)), await rowOf(evalId)] as [Row, Row];
+    const diff = (deadline: number) =>
+      Evaluations.of(stores.store.bucket, silent, rows, { mode: "canonical", deadline });
+    expect(await diff(Date.now() + 20_000)).toMatchObject({ documents: 9, verdict: "no_change" });
+    // A call that has no time to read both says so, and what the caller needs to compare them itself.
+    await expect(diff(Date.now())).rejects.toMatchObject({
+      ...{ code: "conflict", details: { reason: "too_long", differs: ["labels"] } },
+    });
+  });
+
+  test("counters that another version of the code stored are left, and the evaluation begins again", async () => {
+    const gtId = await labels("anew", records);
+    const run = await ended("anew", gtId, results);
+    const evalId = Evaluation.ownId(run);
+    await Job.step(services, message(evalId), context({ partDocuments: 4, deadline: Date.now() }));
+    const carry = (await rowOf(evalId))?.progress.carry ?? "";
+    const state = JSON.parse((await stores.text(carry)) ?? "");
+    await stores.store.put(carry, JSON.stringify({ ...state, version: state.version - 1 }));
+    await Job.step(services, message(evalId), context());
+    const { summary, samples } = await figuresOf(evalId);
+    expect(summary).toMatchObject({ documents: 9, documents_judged: 9, canonical: { documents_right: 6 } });
+    expect(samples.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
   /** A database that goes away at the third statement of a step: after its part was put. */

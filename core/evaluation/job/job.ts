@@ -32,6 +32,8 @@ export interface Services extends Evaluation.Stores {
 const partDocuments = 400;
 /** Share of a step's time that is reserved for writing the figures and ordering the next step. */
 const reserveShare = 0.4;
+/** How often those who wait are told how far a part has come. */
+const tellEveryMs = 2_000;
 
 /**
  * Does one bounded step of an evaluation and orders the next. When it returns, the message is done. A message for an
@@ -44,14 +46,18 @@ const reserveShare = 0.4;
 export async function step(
   services: Services,
   message: Evaluation.Message,
-  context: { deadline: number; leaseUntil: Date; log: Log; partDocuments?: number },
+  context: { deadline: number; leaseUntil: Date; log: Log; partDocuments?: number; tellEveryMs?: number },
 ): Promise<void> {
   const log = context.log.child({ eval_id: message.eval_id });
   const row = await Claim.claim(services.db, message.eval_id, context.leaseUntil);
   if (row === undefined) return;
   const now = Date.now();
   const until = context.deadline - (context.deadline - now) * reserveShare;
-  const work = new Work(services, log, row, { until, size: context.partDocuments ?? partDocuments });
+  const work = new Work(services, log, row, {
+    until,
+    size: context.partDocuments ?? partDocuments,
+    tellEveryMs: context.tellEveryMs ?? tellEveryMs,
+  });
   try {
     if ((await work.run()) === "done") return;
     await Claim.release(services.db, work.row);
@@ -73,15 +79,23 @@ function passOvertaken(thrown: unknown): void {
   if (!(thrown instanceof Claim.Overtaken)) throw thrown;
 }
 
+/** Of one step: when no further part is begun, documents per part, and how often the progress is told. */
+interface Limits {
+  until: number;
+  size: number;
+  tellEveryMs: number;
+}
+
 /** One step. */
 class Work {
   readonly #services: Services;
   readonly #log: Log;
-  readonly #limits: { until: number; size: number };
+  readonly #limits: Limits;
+  #toldAt = Date.now();
   /** As last written. */
   row: Row;
 
-  constructor(services: Services, log: Log, row: Row, limits: { until: number; size: number }) {
+  constructor(services: Services, log: Log, row: Row, limits: Limits) {
     this.#services = services;
     this.#log = log;
     this.row = row;
@@ -127,7 +141,7 @@ class Work {
       if (part.documents >= this.#limits.size) {
         await this.#save(part, counted, item.index + 1);
         if (Date.now() >= this.#limits.until) return "more";
-      }
+      } else await this.#tell(item.index + 1);
     }
     await this.#save(part, counted, lights.length);
     if (Date.now() >= this.#limits.until) return "more";
@@ -141,7 +155,19 @@ class Work {
     if (carry === null) return Accumulator.create(task.fields);
     const bytes = await Bucket.get(this.#services.bucket, this.#log, carry);
     if (bytes === undefined) throw gone("evaluation_deleted");
-    return Accumulator.restore(task.fields, JSON.parse(Buffer.from(bytes).toString("utf8")));
+    const counted = Accumulator.restore(task.fields, JSON.parse(Buffer.from(bytes).toString("utf8")));
+    if (counted !== undefined) return counted;
+    // The code was deployed anew between two steps: the evaluation begins again, by the new code alone.
+    this.row = { ...this.row, progress: { ...this.row.progress, next: 0, seen: 0, parts: [], carry: null } };
+    return Accumulator.create(task.fields);
+  }
+
+  /** Says how far the part has come, now and then. A later worker begins the part again. */
+  async #tell(seen: number): Promise<void> {
+    if (Date.now() - this.#toldAt < this.#limits.tellEveryMs) return;
+    const { progress } = this.row;
+    this.row = await Claim.update(this.#services.db, this.row, { progress: { ...progress, seen } });
+    this.#toldAt = Date.now();
   }
 
   /** Stores the part and the counters, and then the progress. */
@@ -224,6 +250,7 @@ class Part {
     { item, document }: { item: Item; document: number },
   ): void {
     const vector = Accumulator.add(counted, comparison, Documents.aboutOf(item));
+    const empty = comparison.lists.flatMap(({ path, expected }) => (expected === 0 ? [path] : []));
     const sample: Wire.Sample = {
       index: item.index,
       document,
@@ -231,6 +258,7 @@ class Part {
       answered: comparison.answered,
       right: Accumulator.isRight(vector, "canonical"),
       right_exact: Accumulator.isRight(vector, "exact"),
+      ...(empty.length > 0 ? { empty_lists: empty } : {}),
       verdicts: comparison.verdicts,
     };
     this.#lines.push(`${JSON.stringify(sample)}\n`);

@@ -45,7 +45,7 @@ function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): 
   }
   const left = labeled - rows.length;
   return html`<article aria-labelledby="r${place}"><h3 id="r${place}">${nameOf(sample)}</h3>
-<p class="note">${mistakes} of ${labeled} labeled values are not right (${Text.percent(score)} right). <code>${Text.shown(sample.request_id, nameLength)}</code></p>
+<p class="note">${mistakes} of ${labeled} compared values are not right (${Text.percent(score)} right). <code>${Text.shown(sample.request_id, nameLength)}</code></p>
 <div class="receipt">${picture}<table class="values"><thead><tr><th scope="col">Field</th><th scope="col">Printed (label)</th><th scope="col">Read</th><th scope="col">Outcome</th></tr></thead><tbody>${rows}</tbody></table></div>${
     left > 0 ? html`<p class="note">${left} more values are in the samples of the evaluation.</p>` : ""
   }</article>`;

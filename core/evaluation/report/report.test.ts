@@ -92,7 +92,7 @@ test("the worst fifty of many are shown, worst first; those without an answer ar
   expect(names).toEqual(Array.from({ length: 50 }, (_, i) => `f-${98 - i}.png`));
   expect(html).toContain("98 receipts with an answer have a value that is not right");
   expect(html).toMatch(/Without an answer<\/h3>.*f-99\.png/s);
-  expect(html).toContain("98 of 100 labeled values are not right (2.0 % right)");
+  expect(html).toContain("98 of 100 compared values are not right (2.0 % right)");
 });
 
 test("it has at most 5 MB, whatever values and pictures hold; pictures that do not fit are left out", async () => {

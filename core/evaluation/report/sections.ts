@@ -53,7 +53,7 @@ export function overall({ summary, cost }: Given): Html {
     rateOf(rates.f1, rates.intervals.f1),
   ];
   return html`<section id="overall"><h2>Overall</h2>
-<p>${Text.count(summary.documents)} labeled documents, ${Text.count(summary.answered)} with an answer. The others failed or were canceled and miss all that is labeled.</p>
+<p>${labeledDocuments(summary)}</p>
 <dl class="tiles">${tile("Values right", canonical.micro.accuracy, canonical.micro.intervals.accuracy, "by what they mean")}${tile(
     "Values right as printed",
     exact.micro.accuracy,
@@ -63,7 +63,7 @@ export function overall({ summary, cost }: Given): Html {
     "Documents right",
     canonical.documents_right_share,
     canonical.documents_right_interval,
-    `${Text.count(canonical.documents_right)} with every labeled value right`,
+    `${Text.count(canonical.documents_right)} of ${Text.count(summary.documents_judged)} with every labeled value right`,
   )}</dl>
 ${inShort({ summary, cost })}
 ${table(
@@ -81,6 +81,19 @@ ${table(
   ],
 )}
 <p class="note">Small figures are intervals of 95 %. – is 0/0: there is nothing to judge by.</p></section>`;
+}
+
+/** How many documents there are, and how many of them say anything. */
+function labeledDocuments(summary: Schema.Figures["summary"]): string {
+  const { documents, documents_judged: judged, answered } = summary;
+  const silent = documents - judged;
+  return [
+    `${Text.count(documents)} labeled documents, ${Text.count(answered)} with an answer.`,
+    ...(answered < documents ? ["The others failed or were canceled and miss all that is labeled."] : []),
+    ...(silent > 0
+      ? [`${Text.count(silent)} have no value that is scored; the ${Text.count(judged)} others are judged.`]
+      : []),
+  ].join(" ");
 }
 
 const counted = ["matched", "wrong", "missing", "invented", "abstained", "absent_both"] as const;
@@ -184,7 +197,7 @@ export function slices(all: readonly Schema.Slice[]): Html | undefined {
   return html`<section id="slices"><h2>Slices</h2>${[...dimensions].map(([dimension, values]) => {
     const largest = [...values].sort((a, b) => b.documents - a.documents);
     const left = largest.length - shownSlices;
-    const columns = ["Documents", "Right", "Accuracy", "As printed", "F1", "Row recall"];
+    const columns = ["Documents", "Judged", "Right", "Accuracy", "As printed", "F1", "Row recall"];
     return html`<h3>${Text.shown(dimension, nameLength)}</h3>${table(
       `Slices by ${Text.shown(dimension, nameLength)}`,
       [{ title: "Value" }, ...columns.map((title) => ({ title, numbers: n }))],
@@ -193,6 +206,7 @@ export function slices(all: readonly Schema.Slice[]): Html | undefined {
         .map((slice) => [
           html`<bdi>${Text.shown(slice.value, nameLength)}</bdi>`,
           Text.count(slice.documents),
+          Text.count(slice.documents_judged),
           Text.count(slice.documents_right),
           Text.percent(slice.accuracy),
           Text.percent(slice.exact.accuracy),

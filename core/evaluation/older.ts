@@ -1,0 +1,23 @@
+import type * as Schema from "./schema.ts";
+
+/*
+ * Figures that were stored before 2026-12 lack the number of judged documents.
+ */
+
+type Older<T extends { documents_judged: number }> = Omit<T, "documents_judged"> & {
+  documents_judged?: number;
+};
+
+/** The summary with the number of judged documents: of older ones by the share of right ones, if any is right. */
+export function summaryOf(stored: Older<Schema.Figures["summary"]>): Schema.Figures["summary"] {
+  const { documents, canonical } = stored;
+  const { documents_right: right, documents_right_share: share } = canonical;
+  const judged = share === null ? 0 : share === 0 ? documents : Math.round(right / share);
+  return { ...stored, documents_judged: stored.documents_judged ?? judged };
+}
+
+/** A slice with the number of judged documents: older ones took all of them for judged. */
+export const sliceOf = (stored: Older<Schema.Slice>): Schema.Slice => ({
+  ...stored,
+  documents_judged: stored.documents_judged ?? stored.documents,
+});
