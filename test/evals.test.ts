@@ -137,7 +137,10 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
     );
     expect([status, stderr.match(/^(reached|MISSED): .*$/gm)]).toEqual([
       1,
-      ["reached: subtotal accuracy 100.0 % of 2 values, at least 100.0 %", "MISSED: tax accuracy 0.0 % of 1 value, at least 50.0 %"],
+      [
+        "reached: subtotal accuracy 100.0 % of 2 values, at least 100.0 %",
+        "MISSED: tax accuracy 0.0 % of 1 value, at least 50.0 %",
+      ],
     ]);
     expect(stdout).toMatch(/^subtotal +100\.0 % .* 50\.0 %/m);
     expect(stdout).toContain("documents right: 1 of 2");
