@@ -43,6 +43,7 @@ export function mistakes(file: string, problems: readonly string[]): string {
     ? `${file}: ${shown(first)}`
     : `${file} has ${problems.length} mistakes:\n  ${list(problems)}`;
 }
+
 /** `1 record`, `2 records`, `1 match`, `2 matches`. */
 export const counted = (n: number, one: string, several = `${one}s`): string =>
   `${n} ${n === 1 ? one : several}`;
