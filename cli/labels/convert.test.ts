@@ -28,21 +28,21 @@ describe("ocrlty gt convert", () => {
     expect(cord.stderr.trimEnd().split("\n")).toEqual([
       "left out, because they have no place there: 5 values",
       "  date: 2 (in 2 records)",
-      "  totals.total (further accepted values): 1 (in 1 records)",
-      "  note: 1 (in 1 records)",
-      "  merchant.name: 1 (in 1 records)",
+      "  totals.total (further accepted values): 1 (in 1 record)",
+      "  note: 1 (in 1 record)",
+      "  merchant.name: 1 (in 1 record)",
     ]);
     const back = await convert("cord", "cord.jsonl", "--task", "receipt_fields_v2");
     expect(back.stdout).toBe(
       '{"file":"a.jpg","fields":{"total":"1"}}\n{"file":"b.jpg","fields":{"total":"2"}}\n',
     );
-    expect(back.stderr).toBe("2 records of 1 files\n");
+    expect(back.stderr).toBe("2 records of 1 file\n");
   });
 
   test("keeps remarks, and counts the labels that another task does not have", async () => {
     cli.file("labels.json", JSON.stringify(records));
     const other = await convert("records", "labels.json", "--task", "receipt_fields_v2", "--out", "o.jsonl");
-    expect([other.status, other.stdout]).toEqual([0, "2 records of 1 files\n"]);
+    expect([other.status, other.stdout]).toEqual([0, "2 records of 1 file\n"]);
     expect(other.stderr).toContain("  date: 2 (in 2 records)\n");
     expect(JSON.parse(cli.read("o.jsonl").split("\n")[0] ?? "")).toMatchObject({
       file: "a.jpg",

@@ -127,7 +127,10 @@ export function leftOutOf({ left_out: leftOut }: Summary): string[] {
   if (total === 0) return [];
   const lines = all
     .slice(0, shownPaths)
-    .map(([path, { values, records }]) => `  ${Text.shown(path)}: ${values} (in ${records} records)`);
+    .map(
+      ([path, { values, records }]) =>
+        `  ${Text.shown(path)}: ${values} (in ${Text.counted(records, "record")})`,
+    );
   const more = all.length > shownPaths ? [`  … and ${all.length - shownPaths} more fields`] : [];
   return [`left out, because they have no place there: ${total} values`, ...lines, ...more];
 }

@@ -49,7 +49,7 @@ export interface Accumulator {
 const stateVersion = 2;
 
 /** The saved state: plain JSON. */
-export interface State {
+interface State {
   /** Version of this format; a state of another version is not taken up. */
   version: number;
   /** Paths of the fields, needed to read the vectors. */
