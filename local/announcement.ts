@@ -7,7 +7,11 @@ type Told = Pick<Loop, "apiKey" | "apiKeyPath" | "bucket" | "env" | "home" | "lo
 /**
  * The address comes last: programs wait for that line. No line has a secret, only the paths of the files with secrets.
  */
-export function lines(loop: Told, env: Env, platform: NodeJS.Platform): string[] {
+export function lines(
+  loop: Told,
+  env: Env,
+  { platform, model = [] }: { platform: NodeJS.Platform; model?: readonly string[] },
+): string[] {
   const { apiKey, apiKeyPath, bucket, logPath, url } = loop;
   const rows: [string, ...string[]][] = [
     ["data", loop.home, ...databaseOf(env)],
@@ -23,6 +27,7 @@ export function lines(loop: Told, env: Env, platform: NodeJS.Platform): string[]
       loop.modelPid() === undefined
         ? `${loop.env.VLLM_MODEL ?? "the default model"} at VLLM_BASE_URL`
         : "the stand-in local-ocr, as VLLM_BASE_URL is not set",
+      ...model,
     ],
     bucket === undefined
       ? ["bucket", `${loop.env.S3_BUCKET} of S3_BUCKET, yours`]

@@ -12,6 +12,7 @@ import { envText, HomeError, loadEnv } from "#local/home/home";
 import { HeldError } from "#local/home/lock";
 import * as Settings from "#local/home/settings";
 import { type Loop, start } from "#local/loop";
+import * as ModelServer from "#local/model-server";
 import * as Terminal from "#local/terminal/terminal";
 import * as Watch from "#local/watch";
 
@@ -67,7 +68,9 @@ export async function run(): Promise<void> {
       },
     });
     if (process.argv.includes("--watch")) Watch.start(loop, warn);
-    for (const line of Announcement.lines(loop, env, process.platform)) console.log(line);
+    const model = loop.modelPid() === undefined ? await ModelServer.notes(loop.env) : [];
+    for (const line of Announcement.lines(loop, env, { platform: process.platform, model }))
+      console.log(line);
   } catch (error) {
     if (!isExpected(error)) throw error;
     console.error(`ocrlty: ${error.message}`);

@@ -96,7 +96,12 @@ function files(env: Context["env"]): Finding[] {
 
 const Health = z.looseObject({ version: z.string() });
 const Me = z.looseObject({ key_id: z.string(), role: z.string() });
-const Check = z.looseObject({ ok: z.boolean(), error: z.string().optional() });
+const Check = z.looseObject({
+  ok: z.boolean(),
+  error: z.string().optional(),
+  models: z.array(z.string()).optional(),
+  context_tokens: z.number().optional(),
+});
 const Expiry = z.looseObject({
   name: z.string(),
   expires_at: z.string().nullable(),
@@ -179,21 +184,37 @@ async function ask(context: Context, target: Target, isOwn: boolean): Promise<Om
       finding("key", "ok", `${who.key_id}, role ${who.role}, from ${target.keyFrom ?? "nowhere"}`),
     );
     const ready = Ready.safeParse((await call("/readyz")).json).data;
-    for (const [name, { ok, error }] of Object.entries(ready?.checks ?? {}))
-      findings.push(
-        finding(
-          name,
-          ok ? "ok" : "wrong",
-          ok ? "answers" : (error ?? "away"),
-          ok ? null : (cures[name] ?? null),
-        ),
-      );
+    for (const [name, check] of Object.entries(ready?.checks ?? {})) findings.push(ofCheck(name, check));
+    findings.push(...(await contextOf(ready?.checks?.model_server)));
     return { findings, told: ready?.expiries };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     const cure = isOwn ? "npm start" : "is the address right, and the network?";
     return { findings: [...findings, finding("server", "wrong", error.message, cure)] };
   }
+}
+
+function ofCheck(name: string, { ok, error, models }: z.output<typeof Check>): Finding {
+  if (ok) return finding(name, "ok", "answers", null);
+  if (models !== undefined && models.length > 0)
+    return finding(name, "wrong", `it serves ${models.join(", ")}, not VLLM_MODEL`, "set VLLM_MODEL to one");
+  return finding(name, "wrong", error ?? "away", cures[name] ?? null);
+}
+
+/** Tasks whose answers do not get their full length in the model's context. */
+async function contextOf(check: z.output<typeof Check> | undefined): Promise<Finding[]> {
+  const tokens = check?.context_tokens;
+  if (tokens === undefined) return [];
+  const small = (await import("#core/task/context")).tooLargeFor(tokens);
+  if (small.length === 0) return [];
+  return [
+    finding(
+      "context",
+      "note",
+      `${tokens.toLocaleString("en")} tokens are few for ${small.join(", ")}`,
+      "start the model server with more (docs/gpu.md)",
+    ),
+  ];
 }
 
 const Journal = z.object({ entries: z.array(z.unknown()) });

@@ -81,6 +81,14 @@ export function share(room: Room): { imageTokens: number; maxTokens: number } {
   return { imageTokens: Math.min(each, bounds.most), maxTokens };
 }
 
+/** The least context in which an answer gets its figure, beside the smallest picture. A smaller one shortens the answer. */
+export function leastContext({
+  promptTokens,
+  maxOutputTokens,
+}: Pick<Room, "promptTokens" | "maxOutputTokens">): number {
+  return promptTokens + defaultMarginTokens + minImageTokens + maxOutputTokens;
+}
+
 /**
  * How many pictures, at most `most`, a call can hold so that each stays legible and the answer keeps its tokens; at
  * least 1.

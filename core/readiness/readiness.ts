@@ -4,7 +4,7 @@ import * as Proof from "#core/bucket/proof";
 import type * as Config from "#core/config";
 import type * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
-import { probe as probeModel } from "#core/vision/probe";
+import { type Probe, probe as probeModel } from "#core/vision/probe";
 import type { Times } from "#spec/limits";
 import { Expiries } from "./expiries.ts";
 
@@ -15,6 +15,16 @@ const Check = z
     error: z.string().optional().meta({ description: "A code, never a host." }),
   })
   .meta({ id: "ReadinessCheck" });
+
+const ModelCheck = Check.extend({
+  models: z.array(z.string()).optional().meta({
+    description: "With the error `model_missing`: what the server lists, of which `VLLM_MODEL` is none.",
+  }),
+  context_tokens: z
+    .int()
+    .optional()
+    .meta({ description: "The model's context as the server reports it (vLLM does)." }),
+}).meta({ id: "ModelServerCheck" });
 
 const ConditionalWrites = z
   .object({
@@ -34,7 +44,7 @@ export const Readiness = z
     ok: z.boolean(),
     checks: z
       .object({
-        model_server: Check,
+        model_server: ModelCheck,
         storage: Check,
         database: Check,
         queue: Check,
@@ -47,6 +57,9 @@ export const Readiness = z
   .meta({ id: "Readiness" });
 export type Readiness = z.output<typeof Readiness>;
 type CheckResult = z.output<typeof Check>;
+
+/** Of a server with many models, so many are named. */
+const mostNames = 10;
 
 interface Dependencies {
   model: () => Config.Model;
@@ -64,10 +77,11 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
   if (last !== undefined && Date.now() - last.at < probeCacheMs) return last.readiness;
   let proof: Proof.Proof | undefined;
   let overwrites = false;
-  const [model_server, storage, database, queue] = await Promise.all([
+  let seen: Probe | undefined;
+  const [model, storage, database, queue] = await Promise.all([
     timed(probeTimeoutMs, async (signal) => {
-      const probe = await probeModel(dependencies.model(), signal);
-      return probe.ok ? undefined : (probe.error ?? "unavailable");
+      seen = await probeModel(dependencies.model(), signal);
+      return seen.ok ? undefined : (seen.error ?? "unavailable");
     }),
     timed(probeTimeoutMs, async (signal) => {
       const bucket = dependencies.bucket();
@@ -90,6 +104,7 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
     checked_at: proof?.at ?? null,
     ...(proof?.error === undefined ? {} : { error: proof.error }),
   };
+  const model_server = { ...model, ...(seen === undefined ? {} : toldBy(seen)) };
   const checks = {
     ...{ model_server, storage, database, queue },
     ...(database.ok ? { conditional_writes } : {}),
@@ -97,6 +112,13 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
   const readiness = { ok: Object.values(checks).every((each) => each.ok), checks };
   last = { at: Date.now(), readiness };
   return readiness;
+}
+
+function toldBy({ error, models, maxModelLen }: Probe) {
+  return {
+    ...(error === "model_missing" ? { models: models.slice(0, mostNames) } : {}),
+    ...(maxModelLen === undefined ? {} : { context_tokens: maxModelLen }),
+  };
 }
 
 /** Runs one probe against the clock. Its error is a code: the name of a wrong setting, a timeout, or "unavailable". */

@@ -156,6 +156,19 @@ describe("probe", () => {
     expect(Date.now() - started).toBeLessThan(1_500);
   });
 
+  test.each([
+    ["vllm", false, "model_missing"],
+    ["llamacpp", true, undefined],
+    [undefined, true, undefined],
+  ])("a list of %s without the configured name is ok: %s", async (owner, ok, error) => {
+    model.models = {
+      ...{ kind: "status", status: 200, contentType: "application/json" },
+      body: JSON.stringify({ object: "list", data: [{ id: "a", owned_by: owner }, { id: "b" }] }),
+    };
+    const seen = await Vision.probe(serverOf(model));
+    expect([seen.ok, seen.error, seen.models]).toEqual([ok, error, ["a", "b"]]);
+  });
+
   test("a refused connection and an abort are answers too", async () => {
     await model.down();
     expect((await Vision.probe(serverOf(model))).error).toBe("connection_refused");

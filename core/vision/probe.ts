@@ -3,14 +3,17 @@ import { reasonOf } from "#core/vision/fault";
 import * as Transport from "#core/vision/transport";
 
 export interface Probe {
-  /** True if the server returned its list of models. */
+  /** True if the server returned its list of models, and the configured one is not missing from it. */
   ok: boolean;
   latencyMs: number;
   /** Context length of the configured model, if the server reports it (vLLM does). */
   maxModelLen?: number;
   /** Names of the models it serves. */
   models: string[];
-  /** Why it is not ok, in snake_case; never a host. */
+  /**
+   * Why it is not ok, in snake_case; never a host. `model_missing`: vLLM serves `models`, which it holds calls to. Other
+   * servers take any name, or complete it, so that their list says nothing.
+   */
   error?: string;
 }
 
@@ -41,10 +44,12 @@ export async function probe(
     if (response.status !== 200) return away(`status_${response.status}`);
     const cards = readCards(await readText(response));
     if (cards === undefined) return away("not_a_model_server");
-    const card =
-      cards.find((each) => each.id === server.model) ?? (cards.length === 1 ? cards[0] : undefined);
+    const named = cards.find((each) => each.id === server.model);
+    const card = named ?? (cards.length === 1 ? cards[0] : undefined);
+    const isMissing = named === undefined && cards.some(({ isOfVllm }) => isOfVllm);
     return {
-      ok: true,
+      ok: !isMissing,
+      ...(isMissing ? { error: "model_missing" } : {}),
       latencyMs: Date.now() - startedAt,
       models: cards.map((each) => each.id),
       ...(card?.maxModelLen === undefined ? {} : { maxModelLen: card.maxModelLen }),
@@ -70,6 +75,7 @@ async function readText(response: Response): Promise<string> {
 
 interface Card {
   id: string;
+  isOfVllm: boolean;
   maxModelLen?: number;
 }
 
@@ -86,7 +92,11 @@ function readCards(body: string): Card[] | undefined {
   for (const each of parsed.data as unknown[]) {
     if (typeof each !== "object" || each === null || !("id" in each) || typeof each.id !== "string") continue;
     const length = "max_model_len" in each ? each.max_model_len : undefined;
-    cards.push({ id: each.id, ...(typeof length === "number" && length > 0 ? { maxModelLen: length } : {}) });
+    const isOfVllm = "owned_by" in each && each.owned_by === "vllm";
+    cards.push({
+      ...{ id: each.id, isOfVllm },
+      ...(typeof length === "number" && length > 0 ? { maxModelLen: length } : {}),
+    });
   }
   return cards;
 }

@@ -103,7 +103,7 @@ describe("what npm start prints", () => {
     },
   };
   const text = (more: object = {}, platform: NodeJS.Platform = "linux") =>
-    Announcement.lines({ ...told, ...more } as never, { DATABASE_URL: "file:x.db" }, platform).join("\n");
+    Announcement.lines({ ...told, ...more } as never, { DATABASE_URL: "file:x.db" }, { platform }).join("\n");
 
   test("names data, log, key, model, docs and the bucket with commands to list it, and ends with the address", () => {
     expect(text()).toBe(`data    /o c
