@@ -6,6 +6,7 @@
 /** Every file here exports `run(args)`, which prints its answer and returns the exit status. */
 const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Promise<number> }>>> = {
   extract: () => import("./extract.ts"),
+  "extract-look": () => import("./extract-look.ts"),
   "cold-start": () => import("./cold-start.ts"),
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batches.ts"),

@@ -61,7 +61,7 @@ const normal = () => Math.sqrt(-2 * Math.log(r.next() + 1e-9)) * Math.cos(2 * Ma
 /** All weights in one array, with the state of Adam (Kingma and Ba, 2015) beside it. */
 class Training {
   readonly net: Net;
-  readonly #weights: Float32Array;
+  readonly #weights: Float64Array;
   readonly #gradient: Float32Array;
   readonly #mean: Float32Array;
   readonly #square: Float32Array;
@@ -71,7 +71,7 @@ class Training {
 
   constructor(hidden: number) {
     const most = hidden * (inputs + 2);
-    [this.#weights, this.#gradient] = [new Float32Array(most), new Float32Array(most)];
+    [this.#weights, this.#gradient] = [new Float64Array(most), new Float32Array(most)];
     [this.#mean, this.#square] = [new Float32Array(most), new Float32Array(most)];
     this.#hidden = [0, 1, 2, 3].map(() => new Float32Array(hidden));
     const rows = hidden * inputs;

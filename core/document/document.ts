@@ -236,7 +236,8 @@ const targetOf = ({ mimeType, index, password, width, height, orientation, pixel
  * sRGB on white, JPEG without metadata.
  *
  * A plain JPEG or PNG (#core/image/plain: every reader decodes it alike) that is upright and within the budget is sent
- * byte for byte: no generation loss, and its sha256 is the caller's. `encodeAs` prevents this.
+ * byte for byte: no generation loss, and its sha256 is the caller's. One that is plain but for its metadata is sent without
+ * them. `encodeAs` prevents both.
  *
  * Every picture is decoded completely, even if it is sent unchanged: a truncated file is `invalid_image`, never a
  * receipt without its last lines. Unusual but complete files (wrong scan parameters, bytes between markers) are

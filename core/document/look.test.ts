@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import * as Document from "#core/document/document";
 import { draw } from "#test/support/look/receipts";
+import { picture } from "#test/support/pictures";
 
 const shared = resolve(import.meta.dirname, "../../../shared/data");
 const fonts = ["monospace", "sans-serif"];
@@ -59,6 +60,12 @@ describe("look", () => {
       .toBuffer();
     const { look, prepared } = await seen(bytes);
     expect([look.turn, look.tilt, prepared.changed]).toEqual([null, 0, false]);
+  });
+
+  test("boxes without print have no direction, however many there are: they are sent as they are", async () => {
+    const turns = [];
+    for (let seed = 1; seed <= 40; seed += 1) turns.push((await seen(await picture(seed))).look.turn);
+    expect(turns).toEqual(turns.map(() => null));
   });
 
   test("it finds a cut or garbled file as surely as a decode of the whole", async () => {

@@ -1,6 +1,6 @@
 import { isBlank, lookWidth } from "#core/image/blank";
 import { sizeWithin } from "#core/image/budget";
-import { isPlainJpeg, isPlainPng } from "#core/image/plain";
+import { isPlainJpeg, isPlainPng, withoutMetadata } from "#core/image/plain";
 import { sizes } from "#spec/limits";
 import type { MimeType } from "#spec/pictures";
 import * as Native from "./native.ts";
@@ -88,16 +88,13 @@ async function encodeWith(image: Native.Picture, options: Encoding, open: Native
   const scale = scaled(upright, options);
   const fits = scale.width === upright.width && scale.height === upright.height;
   const isWhole = !turn && region === undefined;
-  const plain = fits && isWhole && options.encodeAs === undefined && isPlain(image);
+  const asIs = fits && isWhole && options.encodeAs === undefined ? asItIs(image) : undefined;
   // The pipeline below works strip by strip and does not report faults in the last one, which may be much of a small
   // picture.
-  if (plain || (fits && image.mimeType === "image/jpeg")) {
+  if (asIs !== undefined || (fits && image.mimeType === "image/jpeg")) {
     const oddity = await Whole.oddityIn(image, open);
     if (oddity !== undefined) await Whole.refuseLostRows(image, open, oddity);
-    else if (plain) {
-      const mimeType = image.mimeType === "image/png" ? "image/png" : "image/jpeg";
-      return { bytes: undefined, mimeType, ...upright };
-    }
+    else if (asIs !== undefined) return { ...asIs, ...upright };
   }
   const { depth, hasProfile } = await Native.metadata(image.bytes, image.mimeType, image.index);
   const { data, info } = await Whole.decode({ image, open }, (picture) => {
@@ -216,8 +213,13 @@ async function judged(encoded: Encoded, bytes: Uint8Array): Promise<Encoded> {
   return isBlank(data, info) ? { ...encoded, blank: true } : encoded;
 }
 
-function isPlain(image: Native.Picture): boolean {
+/** The picture without another generation of loss; undefined where readers would see it differently. */
+function asItIs(image: Native.Picture): Pick<Encoded, "bytes" | "mimeType"> | undefined {
   const { bytes, mimeType } = image;
-  if (image.orientation !== 1 || image.pixelAspect !== 1 || bytes.byteLength > asIsMaxBytes) return false;
-  return (mimeType === "image/png" && isPlainPng(bytes)) || (mimeType === "image/jpeg" && isPlainJpeg(bytes));
+  if (image.orientation !== 1 || image.pixelAspect !== 1 || bytes.byteLength > asIsMaxBytes) return undefined;
+  if (mimeType === "image/png") return isPlainPng(bytes) ? { bytes: undefined, mimeType } : undefined;
+  if (mimeType !== "image/jpeg") return undefined;
+  if (isPlainJpeg(bytes)) return { bytes: undefined, mimeType };
+  const bare = withoutMetadata(bytes);
+  return bare && { bytes: bare, mimeType };
 }

@@ -1,6 +1,7 @@
 import { AppError } from "#core/error";
 import { squared } from "#core/image/pixel-shape";
 import * as Png from "#core/image/png";
+import { profileOf } from "#core/image/srgb";
 import { sizes } from "#spec/limits";
 import type { MimeType } from "#spec/pictures";
 
@@ -50,8 +51,11 @@ export function load(): Promise<Load> {
 export async function opener({ bytes, mimeType, index }: Picture): Promise<Open> {
   const sharp = await load();
   const readable = forDecoder(bytes, mimeType);
+  // Converting each pixel from sRGB to sRGB takes as long as decoding it.
+  const ignoreIcc = mimeType === "image/jpeg" && profileOf(bytes) === "srgb";
   return (failOn) =>
     sharp(readable, {
+      ignoreIcc,
       limitInputPixels: sizes.imageMegapixels * 1_000_000,
       failOn,
       sequentialRead: true,

@@ -1,7 +1,8 @@
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { isPlainJpeg, isPlainPng } from "#core/image/plain";
+import { isPlainJpeg, isPlainPng, withoutMetadata } from "#core/image/plain";
+import { profileOf } from "#core/image/srgb";
 import * as Walk from "#core/image/walk";
 import { exif, physical, png, pngChunk, withJpegSegment } from "#test/support/picture-parts";
 
@@ -114,6 +115,53 @@ describe("a JPEG", () => {
       expect([name, isPlainJpeg(bytes)]).toEqual([name, false]);
     expect(isPlainJpeg(jpeg)).toBe(true);
     expect(isPlainJpeg(await canvas().toColorspace("cmyk").jpeg().toBuffer())).toBe(false);
+  });
+});
+
+describe("a JPEG with metadata", () => {
+  const within = (jpeg: Buffer, profile: Uint8Array) =>
+    withJpegSegment(jpeg, 0xe2, Buffer.concat([Buffer.from("ICC_PROFILE\0\x01\x01", "latin1"), profile]));
+
+  test("is the same picture without it, its pixels byte for byte", async () => {
+    const jpeg = await canvas().jpeg().toBuffer();
+    const srgb = await canvas().withIccProfile("srgb").jpeg().toBuffer();
+    expect(profileOf(srgb)).toBe("srgb");
+    const described: Record<string, Buffer> = {
+      EXIF: withJpegSegment(jpeg, 0xe1, Buffer.concat([Buffer.from("Exif\0\0"), exif({ orientation: 1 })])),
+      XMP: withJpegSegment(jpeg, 0xe1, "http://ns.adobe.com/xap/1.0/\0<x/>"),
+      Photoshop: withJpegSegment(jpeg, 0xed, "Photoshop 3.0\x008BIM"),
+      thumbnail: withJpegSegment(jpeg, 0xe0, "JFXX\0\x10"),
+      "several pictures": withJpegSegment(jpeg, 0xe2, "MPF\0II*\0"),
+      "a comment and EXIF": withJpegSegment(
+        withJpegSegment(jpeg, 0xe1, "Exif\0\0"),
+        0xfe,
+        "where it was taken",
+      ),
+      "bytes behind the end": Buffer.concat([jpeg, Buffer.from("PK")]),
+      "the profile that is the default": srgb,
+    };
+    for (const [name, bytes] of Object.entries(described)) {
+      const bare = withoutMetadata(bytes);
+      expect([name, bare && jpeg.equals(bare)]).toEqual([name, true]);
+    }
+  });
+
+  test("is not cut where that would change its colors or leave it broken", async () => {
+    const jpeg = await canvas().jpeg().toBuffer();
+    const p3 = await canvas().withIccProfile("p3").jpeg().toBuffer();
+    const parts = withJpegSegment(jpeg, 0xe2, "ICC_PROFILE\0\x01\x02");
+    const odd: Record<string, Uint8Array> = {
+      "a wide profile": p3,
+      "a profile in parts": parts,
+      "a profile that is cut": within(jpeg, Buffer.alloc(60)),
+      "a profile whose tags point outside": within(jpeg, Buffer.alloc(140, "RGB XYZ ")),
+      "Adobe's mark of CMYK": withJpegSegment(jpeg, 0xee, "Adobe\0\x64\0\0\0\0\x02"),
+      CMYK: await canvas().toColorspace("cmyk").jpeg().toBuffer(),
+      "no end": jpeg.subarray(0, -2),
+      nothing: jpeg.subarray(0, 2),
+    };
+    for (const [name, bytes] of Object.entries(odd))
+      expect([name, withoutMetadata(bytes)]).toEqual([name, undefined]);
   });
 });
 

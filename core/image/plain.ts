@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { profileOf } from "#core/image/srgb";
 import * as Walk from "#core/image/walk";
 
 /*
@@ -100,6 +101,8 @@ const segment = {
   app14: 0xee,
   com: 0xfe,
 } as const;
+/** APP15. */
+const lastApplication = 0xef;
 /** Progressive files of cameras and tools have about ten scans; each one costs a decoder a whole pass. */
 const mostScans = 64;
 
@@ -136,6 +139,26 @@ function isPlainFrame(data: Uint8Array): boolean {
   return (
     precision === 8 && sized && (components === 1 || components === 3) && data.length === 6 + 3 * components
   );
+}
+
+/**
+ * The same picture as a plain JPEG, its scans byte for byte: EXIF, XMP, Photoshop's blocks, thumbnails, comments and what
+ * follows its end are left out. Undefined where that would change what is seen (a profile other than sRGB, an unusual
+ * color mark), and where the walk over its parts does not reach the end. An EXIF orientation is the caller's to know.
+ */
+export function withoutMetadata(bytes: Uint8Array): Uint8Array | undefined {
+  if (profileOf(bytes) === "other") return undefined;
+  const kept: Uint8Array[] = [bytes.subarray(0, 2)];
+  let start = 2;
+  for (const { marker, data, end } of Walk.jpegSegments(bytes)) {
+    const isApplication = marker >= Walk.marker.app0 && marker <= lastApplication;
+    if (marker === segment.app14 && !isPlainSegment(marker, data)) return undefined;
+    const isDescribing = isApplication && !isPlainSegment(marker, data);
+    if (!isDescribing && marker !== segment.com) kept.push(bytes.subarray(start, end));
+    start = end;
+  }
+  const made = Buffer.concat(kept);
+  return isPlainJpeg(made) ? made : undefined;
 }
 
 function isPlainSegment(marker: number, data: Uint8Array): boolean {

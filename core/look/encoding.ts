@@ -31,8 +31,8 @@ export function decoded(weights: { first: string; bias: number[]; second: number
   const bytes = Buffer.from(weights.first, "base64");
   return {
     hidden: weights.bias.length,
-    first: Float32Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
-    bias: Float32Array.from(weights.bias),
-    second: Float32Array.from(weights.second),
+    first: Float64Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
+    bias: Float64Array.from(weights.bias),
+    second: Float64Array.from(weights.second),
   };
 }

@@ -41,36 +41,48 @@ function darkness({ width, height, data }: Grey): Uint8Array {
   const out = new Uint8Array(width * height);
   // Sums of the columns over the rows of the window, moved down row by row.
   const columns = new Int32Array(width);
-  const move = (y: number, sign: 1 | -1) => {
+  for (let y = 0; y < Math.min(meanRadius, height); y += 1)
     for (let x = 0, at = y * width; x < width; x += 1, at += 1)
-      columns[x] = (columns[x] as number) + sign * (data[at] as number);
-  };
-  for (let y = 0; y < Math.min(meanRadius, height); y += 1) move(y, 1);
-  // Sums of the row of columns up to each, so that every window is a difference of two.
-  const sums = new Int32Array(width + 1);
+      columns[x] = (columns[x] as number) + (data[at] as number);
   for (let y = 0; y < height; y += 1) {
-    if (y + meanRadius < height) move(y + meanRadius, 1);
-    if (y > meanRadius) move(y - meanRadius - 1, -1);
-    for (let x = 0, sum = 0; x < width; x += 1) {
-      sum += columns[x] as number;
-      sums[x + 1] = sum;
-    }
+    moveDown(columns, { width, height, data }, y);
     const rows = Math.min(height - 1, y + meanRadius) - Math.max(0, y - meanRadius) + 1;
-    const share = 1 / (rows * (2 * meanRadius + 1));
     const row = y * width;
-    const inner = width - meanRadius;
-    for (let x = meanRadius; x < inner; x += 1) {
-      const mean = ((sums[x + meanRadius + 1] as number) - (sums[x - meanRadius] as number)) * share;
-      const darker = mean - (data[row + x] as number);
+    // The sum of the window, moved to the right pixel by pixel.
+    let sum = 0;
+    for (let x = 0; x < Math.min(meanRadius, width); x += 1) sum += columns[x] as number;
+    const edge = (x: number) => {
+      const [left, right] = [x - meanRadius, x + meanRadius];
+      if (right < width) sum += columns[right] as number;
+      if (left > 0) sum -= columns[left - 1] as number;
+      const wide = Math.min(width - 1, right) - Math.max(0, left) + 1;
+      out[row + x] = Math.max(0, sum / (rows * wide) - (data[row + x] as number));
+    };
+    const share = 1 / (rows * (2 * meanRadius + 1));
+    const inner = Math.max(meanRadius + 1, width - meanRadius);
+    for (let x = 0; x < Math.min(meanRadius + 1, width); x += 1) edge(x);
+    for (let x = meanRadius + 1; x < inner; x += 1) {
+      sum += (columns[x + meanRadius] as number) - (columns[x - meanRadius - 1] as number);
+      const darker = sum * share - (data[row + x] as number);
       if (darker > 0) out[row + x] = darker;
     }
-    for (let x = 0; x < width; x += x === meanRadius - 1 && inner > x ? inner - x : 1) {
-      const [from, to] = [Math.max(0, x - meanRadius), Math.min(width, x + meanRadius + 1)];
-      const mean = ((sums[to] as number) - (sums[from] as number)) / (rows * (to - from));
-      out[row + x] = Math.max(0, mean - (data[row + x] as number));
-    }
+    for (let x = inner; x < width; x += 1) edge(x);
   }
   return out;
+}
+
+/** Adds the row that enters the window of row `y` to the sums of columns, and takes away the one that left it. */
+function moveDown(columns: Int32Array, { width, height, data }: Grey, y: number): void {
+  const [enters, leaves] = [y + meanRadius, y - meanRadius - 1];
+  if (enters < height && leaves >= 0) {
+    for (let x = 0, on = enters * width, off = leaves * width; x < width; x += 1, on += 1, off += 1)
+      columns[x] = (columns[x] as number) + (data[on] as number) - (data[off] as number);
+    return;
+  }
+  for (let x = 0, on = enters * width; enters < height && x < width; x += 1, on += 1)
+    columns[x] = (columns[x] as number) + (data[on] as number);
+  for (let x = 0, off = leaves * width; leaves >= 0 && x < width; x += 1, off += 1)
+    columns[x] = (columns[x] as number) - (data[off] as number);
 }
 
 /** Side of the tiles that have a threshold each: paper beside a rough table keeps its own. */

@@ -18,8 +18,11 @@ interface Profile {
   /** Position along lines, and across them. */
   along: Int16Array;
   across: Int16Array;
-  alongMost: number;
-  acrossMost: number;
+  /** Where the counts of each point's strip begin. */
+  strip: Int32Array;
+  counts: Int32Array;
+  /** Added to every position across, so that none is negative. */
+  shift: number;
 }
 
 /**
@@ -30,8 +33,8 @@ interface Profile {
 export function tiltOf({ x, y }: Points, size: { width: number; height: number }, upended: boolean): number {
   if (x.length < leastPoints) return 0;
   const profile = upended
-    ? { along: y, across: x, alongMost: size.height, acrossMost: size.width }
-    : { along: x, across: y, alongMost: size.width, acrossMost: size.height };
+    ? profileOf(y, x, { along: size.height, across: size.width })
+    : profileOf(x, y, { along: size.width, across: size.height });
   const sign = upended ? -1 : 1;
   const at = (tilt: number) => sharpness(profile, sign * Math.tan((tilt * Math.PI) / 180));
   const none = at(0);
@@ -49,16 +52,22 @@ export function tiltOf({ x, y }: Points, size: { width: number; height: number }
   return best.sharpness > sharperBy * none ? best.tilt : 0;
 }
 
+function profileOf(along: Int16Array, across: Int16Array, most: { along: number; across: number }): Profile {
+  const strips = Math.max(1, Math.round(most.along / stripPixels));
+  const wide = most.along / strips;
+  const shift = Math.ceil(Math.tan(((mostTilt + 1) * Math.PI) / 180) * most.along) + 1;
+  const bins = most.across + 2 * shift + 1;
+  const strip = Int32Array.from(along, (position) => Math.floor(position / wide) * bins);
+  return { along, across, strip, counts: new Int32Array(strips * bins), shift };
+}
+
 /** Mean squared step of the profile, for each point of ink. */
-function sharpness({ along, across, alongMost, acrossMost }: Profile, slope: number): number {
-  const strips = Math.max(1, Math.round(alongMost / stripPixels));
-  const wide = alongMost / strips;
-  const shift = Math.ceil(Math.abs(slope) * alongMost) + 1;
-  const bins = acrossMost + 2 * shift + 1;
-  const counts = new Int32Array(strips * bins);
+function sharpness({ along, across, strip, counts, shift }: Profile, slope: number): number {
+  counts.fill(0);
+  const half = shift + 0.5;
   for (let at = 0; at < along.length; at += 1) {
-    const u = along[at] as number;
-    const bin = Math.floor(u / wide) * bins + Math.round((across[at] as number) - slope * u) + shift;
+    const moved = (half + (across[at] as number) - slope * (along[at] as number)) | 0;
+    const bin = (strip[at] as number) + moved;
     counts[bin] = (counts[bin] as number) + 1;
   }
   let sum = 0;

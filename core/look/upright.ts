@@ -1,6 +1,6 @@
 import type { Grey, Quarter } from "./grey.ts";
 import type { Mark } from "./ink.ts";
-import { type Net, scores, windowValues } from "./net.ts";
+import { type Net, scores, turnedWindows } from "./net.ts";
 import { type Place, side, windowAt, windowsOf } from "./windows.ts";
 
 /** A letter that was recognized as one, and how sharp it is. */
@@ -15,18 +15,18 @@ export interface Upright {
   turn: Quarter | undefined;
   /** Standard errors by which the best orientation is ahead of the second. */
   certainty: number;
-  /** Windows that look like text in the best orientation, at most 180. */
+  /** Windows that look like text in the best orientation, at most `mostWindows`. */
   letters: Letter[];
 }
 
-const mostWindows = 200;
+const mostWindows = 400;
 /** Fewer letters are no evidence. */
 const leastWindows = 12;
 /** One letter counts no more than this: a stain is not worth ten letters. */
 const mostOfOne = 3;
 /** Standard errors; measured on drawn receipts of the training half (docs/documents.md). */
-const leastCertainty = 1.5;
-const clearCertainty = 5;
+const leastCertainty = 2.5;
+const clearCertainty = 4;
 /** A window is a letter if one orientation is likelier than all others together. */
 const likely = Math.log(0.5);
 
@@ -37,13 +37,13 @@ const likely = Math.log(0.5);
 export function uprightOf(grey: Grey, marks: Mark[], net: Net): Upright {
   const { places, values } = windowsOf(grey, marks, mostWindows);
   if (places.length < leastWindows) return { turn: undefined, certainty: 0, letters: [] };
-  const scratch = new Float32Array(windowValues);
+  const scratch = turnedWindows();
   const likelihoods: number[][] = [];
   const order: number[] = [];
   let verdict = { best: 0, certainty: 0 };
-  // Every second letter first: most pictures need no more.
-  for (const half of [0, 1]) {
-    for (let at = half; at < places.length; at += 2) {
+  // Every eighth letter first: most pictures need few.
+  for (const first of [0, 4, 2, 6, 1, 5, 3, 7]) {
+    for (let at = first; at < places.length; at += 8) {
       likelihoods.push(logarithms(scores(net, windowAt(values, at), scratch)));
       order.push(at);
     }

@@ -114,8 +114,7 @@ export async function parallel(
   const answers = await Promise.all(
     calls.map(async ({ id, picture, total }) => {
       const first = await loop.call("/v1/extract", {
-        // The answer is told by the picture's bytes: boxes that stand for print may seem to stand upside down.
-        json: { image_base64: picture, look: false },
+        json: { image_base64: picture },
         headers: { "x-request-id": id },
       });
       expect([200, 202], `${id}: ${first.text}`).toContain(first.status);
