@@ -8,7 +8,7 @@ import * as Walk from "./walk.ts";
 const app2 = 0xe2;
 const signature = "ICC_PROFILE\0";
 
-export type Profile = "none" | "srgb" | "other";
+type Profile = "none" | "srgb" | "other";
 
 /** The profile of a JPEG; "other" for one in several parts, or that is not understood. */
 export function profileOf(bytes: Uint8Array): Profile {
