@@ -1,8 +1,7 @@
-import OpenAI from "openai";
 import type { Code } from "#core/error";
 import * as Profiles from "#core/model/profiles/profiles";
-import { type Completion, Incoming } from "#core/vision/completion";
-import { onlyData } from "#core/vision/event-stream";
+import { type Chunk, type Completion, Incoming } from "#core/vision/completion";
+import * as EventStream from "#core/vision/event-stream";
 import { type Fault, fromAnswer, reasonOf, type Usage, VisionError } from "#core/vision/fault";
 import type { Guard } from "#core/vision/guard";
 import * as Transport from "#core/vision/transport";
@@ -127,21 +126,22 @@ async function stream(
   let answerFault: Fault | undefined;
   try {
     if (call.stopped() !== undefined) throw new Error(call.stopped());
-    const client = connect(server, async (input, init) => {
-      const response = await exchange.fetch(input, init);
-      if (response.ok && response.headers.get("content-type")?.includes("text/event-stream"))
-        return new Response(response.body && onlyData(response.body), response);
-      const body = await readSome(response, errorBodyBytes);
+    const response = await exchange.send(`${server.baseUrl}/chat/completions`, {
+      headers: {
+        accept: "text/event-stream",
+        "content-type": "application/json",
+        "x-request-id": ask.requestId,
+        ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
+      },
+      body: JSON.stringify(requestBody(server, ask, options.without)),
+    });
+    const isStream = response.headers.get("content-type")?.includes("text/event-stream");
+    if (response.status > 299 || !isStream) {
+      const body = await readSome(response.body, errorBodyBytes);
       answerFault = fromAnswer(response.status, response.headers, body, Date.now());
       throw new Error("not an event stream");
-    });
-    const chunks = await client.chat.completions.create(requestBody(server, ask, options.without), {
-      headers: { "X-Request-Id": ask.requestId },
-      signal: call.signal,
-      // The client's timer ends at the response headers, ours covers the stream: the client's must only be longer.
-      timeout: Math.min(maxTimerMs, call.leftMs + 60_000),
-    });
-    for await (const chunk of chunks) {
+    }
+    for await (const chunk of chunksOf(response.body)) {
       found.add(chunk, { startedAt, guard: options.guard });
       if (found.cut !== null) break;
       if (found.finishReason !== null) call.finished();
@@ -155,7 +155,7 @@ async function stream(
   } finally {
     call.close();
   }
-  // The client ends an aborted or half-finished stream without an error.
+  // The stream ended without an error.
   if (found.cut === null && found.finishReason === null)
     throw toError(call.stopped(), exchange.fault(), exchange.sent(), found.partial());
   return found.completion(Date.now() - startedAt);
@@ -166,11 +166,9 @@ type Stopped = "silence" | "deadline" | "aborted";
 /** The exchange of one call, with all that may end it early: silence, the deadline and the caller. */
 function open(server: Server, { deadline, signal }: CallOptions) {
   let stopped: Stopped | undefined;
-  const controller = new AbortController();
   const stop = (why: Stopped) => {
     stopped ??= why;
     exchange.close();
-    controller.abort();
   };
   const idle = setTimeout(() => stop("silence"), server.readTimeoutMs);
   const exchange = Transport.open({
@@ -186,8 +184,6 @@ function open(server: Server, { deadline, signal }: CallOptions) {
   else if (deadline <= Date.now()) stop("deadline");
   return {
     exchange,
-    signal: controller.signal,
-    leftMs,
     stopped: () => stopped,
     /** The finish reason has arrived: wait only briefly for what follows. */
     finished: () => {
@@ -203,35 +199,33 @@ function open(server: Server, { deadline, signal }: CallOptions) {
   };
 }
 
-/**
- * A client for one exchange. Everything that it would read from the environment is set explicitly: a stray variable
- * must not redirect or log calls.
- */
-function connect(server: Server, fetch: Transport.Exchange["fetch"]): OpenAI {
-  return new OpenAI({
-    baseURL: server.baseUrl,
-    apiKey: server.apiKey ?? "none",
-    adminAPIKey: null,
-    organization: null,
-    project: null,
-    webhookSecret: null,
-    defaultHeaders: server.apiKey === undefined ? { Authorization: null } : {},
-    maxRetries: 0,
-    logLevel: "off",
-    fetch,
-  });
+/** An error that the server sent as an event of the stream, after its 200. */
+class ErrorEvent extends Error {
+  override readonly name = "ErrorEvent";
+  readonly error: unknown;
+  constructor(error: unknown) {
+    super("the server sent an error");
+    this.error = error;
+  }
+}
+
+/** The chunks of a stream, until it ends or says that it is done. Throws ErrorEvent, and SyntaxError for no JSON. */
+async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Chunk> {
+  for await (const { data, isError } of EventStream.events(body)) {
+    if (data === "[DONE]") return;
+    const chunk = JSON.parse(data) as Chunk & { error?: unknown };
+    if (isError || chunk.error) throw new ErrorEvent(chunk.error ?? chunk);
+    yield chunk;
+  }
 }
 
 function requestBody(
   server: Server,
   ask: Ask,
   without: ReadonlySet<string> | undefined,
-): OpenAI.Chat.ChatCompletionCreateParamsStreaming {
+): Record<string, unknown> {
   const { withoutThinking } = Profiles.choose(server.model, server.profile);
-  const body: OpenAI.Chat.ChatCompletionCreateParamsStreaming & {
-    chat_template_kwargs?: object;
-    structured_outputs?: object;
-  } = {
+  const body: Record<string, unknown> = {
     model: server.model,
     messages: [
       {
@@ -239,12 +233,12 @@ function requestBody(
         content: [
           { type: "text", text: ask.prompt },
           ...ask.images.map((image) => ({
-            type: "image_url" as const,
+            type: "image_url",
             image_url: {
               url: `data:${image.mimeType};base64,${Buffer.from(image.bytes).toString("base64")}`,
             },
           })),
-          ...(ask.suffix === undefined ? [] : [{ type: "text" as const, text: ask.suffix }]),
+          ...(ask.suffix === undefined ? [] : [{ type: "text", text: ask.suffix }]),
         ],
       },
     ],
@@ -256,14 +250,14 @@ function requestBody(
     // Usage in every piece (vLLM), so that the cost of a call that is cut off is known, too.
     stream_options: without?.has("continuous_usage_stats")
       ? { include_usage: true }
-      : ({ include_usage: true, continuous_usage_stats: true } as { include_usage: true }),
+      : { include_usage: true, continuous_usage_stats: true },
     // Models that think by default (Qwen3.5 and later) would use up the answer's tokens. Templates without this
     // variable ignore it; a server that does not know the field refuses it and is then asked without it.
     ...(withoutThinking === undefined ? {} : { chat_template_kwargs: withoutThinking }),
     ...(ask.logprobs ? { logprobs: true, top_logprobs: topLogprobs } : {}),
     ...constrained(ask, constraintOf(ask, without)),
   };
-  for (const field of without ?? []) delete (body as unknown as Record<string, unknown>)[field];
+  for (const field of without ?? []) delete body[field];
   return body;
 }
 
@@ -282,19 +276,19 @@ function constrained({ schema, schemaName }: Ask, constraint: Constraint) {
   if (constraint === "structured_outputs") return { structured_outputs: { json: schema } };
   return {
     response_format: {
-      type: "json_schema" as const,
-      json_schema: { name: schemaName, schema: schema as Record<string, unknown>, strict: true },
+      type: "json_schema",
+      json_schema: { name: schemaName, schema, strict: true },
     },
   };
 }
 
-/** An error that the server sent as an event of the stream, after its 200. */
 function errorEvent(thrown: unknown): Fault | undefined {
-  if (!(thrown instanceof OpenAI.APIError) || typeof thrown.error !== "object" || thrown.error === null)
+  if (!(thrown instanceof ErrorEvent) || typeof thrown.error !== "object" || thrown.error === null)
     return undefined;
   const code: unknown = "code" in thrown.error ? thrown.error.code : undefined;
   const status = typeof code === "number" && code >= 400 && code < 600 ? code : 500;
-  return fromAnswer(status, new Headers(), JSON.stringify({ error: thrown.error }), Date.now());
+  const body = JSON.stringify({ error: thrown.error });
+  return fromAnswer(status, { get: () => null }, body, Date.now());
 }
 
 function toError(
@@ -338,10 +332,10 @@ export const messages = {
   answer_too_long: "the model's answer does not fit the room that its context leaves",
 } as const;
 
-async function readSome(response: Response, maxBytes: number): Promise<string> {
+async function readSome(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of response.body ?? []) {
+  for await (const piece of body) {
     pieces.push(piece);
     size += piece.byteLength;
     if (size >= maxBytes) break;

@@ -1,4 +1,3 @@
-import type OpenAI from "openai";
 import type { Usage } from "#core/vision/fault";
 import type { Cut, Guard } from "#core/vision/guard";
 
@@ -24,7 +23,22 @@ export interface Completion {
   totalMs: number;
 }
 
-type Chunk = OpenAI.Chat.ChatCompletionChunk;
+/** A piece of a streamed answer, as far as it is read; servers leave out and add fields. */
+export interface Chunk {
+  model?: string;
+  usage?: { prompt_tokens?: number; completion_tokens?: number } | null;
+  choices?: {
+    delta?: unknown;
+    finish_reason?: string | null;
+    logprobs?: { content?: ChunkLogprob[] | null } | null;
+  }[];
+}
+
+interface ChunkLogprob {
+  token: string;
+  logprob: number;
+  top_logprobs?: { token: string; logprob: number }[];
+}
 
 /** A completion that comes in piece by piece. */
 export class Incoming {
@@ -103,7 +117,7 @@ function readUsage(usage: { prompt_tokens?: number; completion_tokens?: number }
   return { prompt_tokens: usage.prompt_tokens ?? 0, completion_tokens: usage.completion_tokens ?? 0 };
 }
 
-function readLogprob(each: OpenAI.Chat.ChatCompletionTokenLogprob): TokenLogprob {
+function readLogprob(each: ChunkLogprob): TokenLogprob {
   const top = (each.top_logprobs ?? []).map(({ token, logprob }) => ({ token, logprob }));
   return { token: each.token, logprob: each.logprob, top };
 }

@@ -1,37 +1,25 @@
 /*
- * The openai client parses all data of an event stream as JSON, including heartbeats: `event: ping` without data, or an
- * empty `data:` line, throws within an answer. So the stream is parsed here first, by the rules of the HTML standard
- * (9.2.6), and only events with JSON are passed on.
+ * Server-sent events by the rules of the HTML standard (9.2.6), as far as model servers use them. Heartbeats come as
+ * comments, as `event: ping`, and as empty `data:` lines within an answer.
  */
 
-/**
- * The same stream with only the events whose data is JSON or `[DONE]`, each as one chunk. Comments, heartbeats and
- * other events are left out. The name of an event is kept only for errors, since some servers name every chunk. Pieces
- * may end anywhere, also within a line end or a character. The source is read only as fast as the result.
- */
-export function onlyData(source: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  const reader = source.getReader();
-  const events = new Events();
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) {
-          controller.close();
-          return;
-        }
-        const passed = events.push(value);
-        if (passed === "") continue;
-        controller.enqueue(encoder.encode(passed));
-        return;
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
+export interface StreamEvent {
+  /** JSON, or `[DONE]`. */
+  data: string;
+  /** The server named the event `error`. Other names say nothing: some servers name every chunk. */
+  isError: boolean;
 }
 
-class Events {
+/**
+ * The events whose data is JSON or `[DONE]`. Comments, heartbeats and other events are left out. Pieces may end
+ * anywhere, also within a line end or a character. The source is read only as fast as the events, and ends with them.
+ */
+export async function* events(source: AsyncIterable<Uint8Array>): AsyncGenerator<StreamEvent> {
+  const parser = new Parser();
+  for await (const piece of source) yield* parser.push(piece);
+}
+
+class Parser {
   readonly #decoder = new TextDecoder();
   /** The current unfinished line, in the pieces in which it arrived; joined once. */
   #line: string[] = [];
@@ -41,16 +29,17 @@ class Events {
   #data: string[] = [];
 
   /** Takes the next piece of the stream; returns the completed events that are passed on. */
-  push(piece: Uint8Array): string {
+  push(piece: Uint8Array): StreamEvent[] {
     const text = this.#decoder.decode(piece, { stream: true });
-    let passed = "";
+    const passed: StreamEvent[] = [];
     let from = this.#returned && text.startsWith("\n") ? 1 : 0;
     if (text !== "") this.#returned = text.endsWith("\r");
     const ends = /\r\n|\n|\r/g;
     ends.lastIndex = from;
     for (let end = ends.exec(text); end !== null; end = ends.exec(text)) {
       this.#line.push(text.slice(from, end.index));
-      passed += this.#endOfLine(this.#line.join(""));
+      const event = this.#endOfLine(this.#line.join(""));
+      if (event !== undefined) passed.push(event);
       this.#line = [];
       from = ends.lastIndex;
     }
@@ -58,23 +47,21 @@ class Events {
     return passed;
   }
 
-  #endOfLine(line: string): string {
+  #endOfLine(line: string): StreamEvent | undefined {
     if (line === "") return this.#dispatch();
     const colon = line.indexOf(":");
     const field = colon === -1 ? line : line.slice(0, colon);
     const value = colon === -1 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (field === "data") this.#data.push(value);
     else if (field === "event") this.#name = value;
-    return "";
+    return undefined;
   }
 
-  #dispatch(): string {
-    const lines = this.#data;
-    const name = this.#name;
+  #dispatch(): StreamEvent | undefined {
+    const data = this.#data.join("\n");
+    const isError = this.#name === "error";
     this.#data = [];
     this.#name = "";
-    if (!/^\s*[{[]/.test(lines.join("\n"))) return "";
-    const head = name === "error" ? "event: error\n" : "";
-    return `${head}${lines.map((line) => `data: ${line}\n`).join("")}\n`;
+    return /^\s*[{[]/.test(data) ? { data, isError } : undefined;
   }
 }

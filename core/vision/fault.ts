@@ -209,7 +209,7 @@ const picturePattern = new RegExp(
 );
 
 /** The meaning of a non-200 answer, or of an error event in a stream. `body` is not kept: it may quote the request. */
-export function fromAnswer(status: number, headers: Headers, body: string, now: number): Fault {
+export function fromAnswer(status: number, headers: Pick<Headers, "get">, body: string, now: number): Fault {
   const fault: Fault = { kind: "status", status, fromModelServer: false, afterSend: true };
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"), now);
   if (retryAfterMs !== undefined) fault.retryAfterMs = retryAfterMs;

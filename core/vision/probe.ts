@@ -37,12 +37,12 @@ export async function probe(
     error,
   });
   try {
-    const response = await exchange.fetch(`${server.baseUrl}/models`, {
+    const response = await exchange.send(`${server.baseUrl}/models`, {
       headers: server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` },
       signal: ended,
     });
     if (response.status !== 200) return away(`status_${response.status}`);
-    const cards = readCards(await readText(response));
+    const cards = readCards(await readText(response.body));
     if (cards === undefined) return away("not_a_model_server");
     const named = cards.find((each) => each.id === server.model);
     const card = named ?? (cards.length === 1 ? cards[0] : undefined);
@@ -62,10 +62,10 @@ export async function probe(
   }
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of response.body ?? []) {
+  for await (const piece of body) {
     pieces.push(piece);
     size += piece.byteLength;
     if (size > maxBodyBytes) break;

@@ -1,22 +1,36 @@
-import * as http from "node:http";
-import * as https from "node:https";
-import { Readable } from "node:stream";
+import type * as http from "node:http";
+import * as NodeHttp from "#core/node-http";
 import type { Fault, FaultKind } from "#core/vision/fault";
 
 /**
- * One HTTP exchange as a `fetch` for the openai client. Node's own fetch hides what is needed here: how long connecting
- * may take, whether the request had been sent when the connection broke, and when its socket is closed.
+ * One HTTP exchange. Node's own fetch hides what is needed here: how long connecting may take, whether the request had
+ * been sent when the connection broke, and when its socket is closed.
  *
  * A connection serves one call: closing it ends the request in the engine, and a stale kept-alive socket cannot be
  * mistaken for a crashed server. The price is one handshake per call, small beside seconds of inference.
  */
 export interface Exchange {
-  fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+  /** Sends the request; resolves at the status line. Rejects when the connection breaks or the signal aborts before. */
+  send: (url: string, request?: Outgoing) => Promise<Answer>;
   /** Closes the connection in any state. */
   close: () => void;
   /** The fault that broke it, if any. */
   fault: () => Fault | undefined;
   sent: () => boolean;
+}
+
+interface Outgoing {
+  /** With a body `POST`, else `GET`. */
+  body?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: { get(name: string): string | null };
+  /** Read once; whoever stops reading closes the connection. Throws when the connection breaks. */
+  body: AsyncIterable<Uint8Array>;
 }
 
 interface ExchangeOptions {
@@ -28,7 +42,7 @@ interface ExchangeOptions {
 /** No real answer is as large: a line without an end must not fill the memory until the deadline. */
 const maxBodyBytes = 16 * 1024 * 1024;
 
-/** An exchange that has not started; `fetch` starts it. */
+/** An exchange that has not started; `send` starts it. */
 export function open(options: ExchangeOptions): Exchange {
   let request: http.ClientRequest | undefined;
   let sent = false;
@@ -36,15 +50,13 @@ export function open(options: ExchangeOptions): Exchange {
   const fail = (kind: FaultKind) => {
     fault ??= { kind, afterSend: sent };
   };
-  const fetch = (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const url = new URL(input instanceof Request ? input.url : input);
+  const send = (address: string, { body, headers = {}, signal }: Outgoing = {}): Promise<Answer> => {
+    const url = new URL(address);
     const secure = url.protocol === "https:";
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const outgoing = (secure ? https : http).request(url, {
-      method: init.method ?? "GET",
-      headers: Object.fromEntries(new Headers(init.headers)),
-      agent: false,
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const method = body === undefined ? "GET" : "POST";
+    const how = { method, headers, agent: false } as const;
+    const outgoing = (secure ? NodeHttp.https() : NodeHttp.http()).request(url, how);
     request = outgoing;
     const connecting = setTimeout(() => {
       fail("connect_timeout");
@@ -63,56 +75,49 @@ export function open(options: ExchangeOptions): Exchange {
     });
     outgoing.on("close", () => clearTimeout(connecting));
     outgoing.on("response", (incoming) => {
-      watch(incoming, { outgoing, fail, onProgress: options.onProgress });
-      const response = responseOf(incoming);
-      if (response !== undefined) return resolve(response);
+      options.onProgress?.();
+      incoming.on("error", () => fail("reset"));
+      const status = incoming.statusCode ?? 0;
+      if (status >= 200 && status <= 599)
+        return resolve({
+          status,
+          headers: { get: (name) => incoming.headers[name]?.toString() ?? null },
+          body: pieces(incoming, { outgoing, fail, onProgress: options.onProgress }),
+        });
       fail("reset");
       outgoing.destroy();
       reject(new Error("no HTTP answer"));
     });
-    destroyOnAbort(outgoing, init.signal);
-    outgoing.end(typeof init.body === "string" ? init.body : undefined);
+    destroyOnAbort(outgoing, signal);
+    outgoing.end(body);
     return promise;
   };
-  return { fetch, close: () => request?.destroy(), fault: () => fault, sent: () => sent };
+  return { send, close: () => request?.destroy(), fault: () => fault, sent: () => sent };
 }
 
-/** Tracks the progress of an answer, and ends one that is too large. */
-function watch(
+/** The pieces of an answer as they arrive; ends one that is too large. */
+async function* pieces(
   incoming: http.IncomingMessage,
   how: {
     outgoing: http.ClientRequest;
     fail: (kind: FaultKind) => void;
     onProgress: (() => void) | undefined;
   },
-): void {
-  how.onProgress?.();
+): AsyncGenerator<Uint8Array> {
   let bytes = 0;
-  incoming.on("data", (piece: Buffer) => {
+  for await (const piece of incoming as AsyncIterable<Buffer>) {
     how.onProgress?.();
     bytes += piece.byteLength;
-    if (bytes <= maxBodyBytes) return;
-    how.fail("oversized");
-    how.outgoing.destroy();
-  });
-  incoming.on("error", () => how.fail("reset"));
-  incoming.pause();
-}
-
-/** The answer as `fetch` gives it; undefined for a status that HTTP does not have. */
-function responseOf(incoming: http.IncomingMessage): Response | undefined {
-  const status = incoming.statusCode ?? 0;
-  if (status < 200 || status > 599) return undefined;
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(incoming.headersDistinct)) {
-    for (const each of value ?? []) headers.append(name, each);
+    if (bytes > maxBodyBytes) {
+      how.fail("oversized");
+      how.outgoing.destroy();
+      throw new Error("too many bytes");
+    }
+    yield piece;
   }
-  const hasBody = ![204, 205, 304].includes(status);
-  const body = hasBody ? (Readable.toWeb(incoming) as ReadableStream<Uint8Array>) : null;
-  return new Response(body, { status, headers });
 }
 
-function destroyOnAbort(outgoing: http.ClientRequest, signal: AbortSignal | null | undefined): void {
+function destroyOnAbort(outgoing: http.ClientRequest, signal: AbortSignal | undefined): void {
   const onAbort = () => outgoing.destroy(new DOMException("aborted", "AbortError"));
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });
