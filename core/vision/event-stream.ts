@@ -3,7 +3,7 @@
  * comments, as `event: ping`, and as empty `data:` lines within an answer.
  */
 
-export interface StreamEvent {
+interface StreamEvent {
   /** JSON, or `[DONE]`. */
   data: string;
   /** The server named the event `error`. Other names say nothing: some servers name every chunk. */

@@ -26,7 +26,7 @@ interface Outgoing {
   signal?: AbortSignal;
 }
 
-export interface Answer {
+interface Answer {
   status: number;
   headers: { get(name: string): string | null };
   /** Read once; whoever stops reading closes the connection. Throws when the connection breaks. */
