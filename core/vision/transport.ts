@@ -9,7 +9,7 @@ import type { Fault, FaultKind } from "#core/vision/fault";
  * A connection serves one call: closing it ends the request in the engine, and a stale kept-alive socket cannot be
  * mistaken for a crashed server. The price is one handshake per call, small beside seconds of inference.
  */
-export interface Exchange {
+interface Exchange {
   /** Sends the request; resolves at the status line. Rejects when the connection breaks or the signal aborts before. */
   send: (url: string, request?: Outgoing) => Promise<Answer>;
   /** Closes the connection in any state. */
