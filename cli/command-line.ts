@@ -55,7 +55,7 @@ export async function run(args: readonly string[], around: Context, commands: Co
     }
     fail(error);
     if (!Failure.isExpected(error)) throw error;
-    const text = Text.message(typed(error.message));
+    const text = Text.message(typed(Failure.textOf(error)));
     context.say(`${paint(context.colors?.err, "red", "error:")} ${text}`);
     await advise({ ...context, say }, error);
     return exit.failed;

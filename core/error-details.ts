@@ -12,6 +12,10 @@ const tokens = z.int().min(0);
 const Issue = z
   .object({
     line: z.int().min(1).optional().meta({ description: "In a manifest, the number of the line, from 1." }),
+    file: z
+      .string()
+      .optional()
+      .meta({ description: "In a ground truth, the picture that the record names." }),
     path: z.string().meta({ description: "Dotted path into the body or query; empty for the whole of it." }),
     message: z.string(),
   })

@@ -34,6 +34,8 @@ export interface Issue {
   message: string;
   /** The line of a manifest, from 1; 0 if there are no lines. */
   line?: number;
+  /** The picture that the record of a ground truth names. */
+  file?: string;
 }
 
 /**

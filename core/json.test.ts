@@ -9,7 +9,7 @@ describe("what is not JSON is reported with its place and its likely cause", () 
     ["typographic quotes", '{"a":\u201cb\u201d}', "at line 1, column 6: typographic quotes are none"],
     ["a comma too many", '{"a":1,\n}', "at line 2, column 1: the comma before the closing bracket"],
     ["a comma too many in a list", "[1,]", "at line 1, column 4: the comma before the closing bracket"],
-    ["no comma", '{"a":1\n "b":2}', "at line 2, column 2: a comma is missing"],
+    ["no comma", '{"a":1\n "b":2}', "at line 1, column 7: a comma is missing"],
     ["no colon", '{"a" 1}', "at line 1, column 6: a colon is missing"],
     ["no value", '{"a":}', "at line 1, column 6: a value is missing"],
     ["a comment", '{"a":1} // b', "at line 1, column 9: comments are no part"],

@@ -93,10 +93,12 @@ function problemOf(text: string, message: string): string {
   if (text.includes("\0")) return "is not valid JSON: it has NUL bytes; if it is UTF-16, save it as UTF-8";
   const at = positionOf(text, message);
   if (at === undefined) return "is not valid JSON";
-  const where = placeOf(text, at);
-  return at >= text.trimEnd().length
-    ? `is not valid JSON: it breaks off at ${where}`
-    : `is not valid JSON at ${where}: ${why(text, at, message)}`;
+  const end = text.trimEnd().length;
+  if (at >= end) return `is not valid JSON: it breaks off at ${placeOf(text, end)}`;
+  // What is missing between two lines is missing at the end of the first one.
+  const before = text.slice(0, at).trimEnd().length;
+  const isMissing = /^Expected '[,:]'/.test(message) && text.slice(before, at).includes("\n");
+  return `is not valid JSON at ${placeOf(text, isMissing ? before : at)}: ${why(text, at, message)}`;
 }
 
 /** Position of the parser's error. V8 reports it except for invalid values and texts that break off. */

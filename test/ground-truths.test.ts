@@ -248,14 +248,48 @@ describe("ocrlty gt", () => {
     expect(await run("list", "--name", "by-hand", "--json")).toBe("");
   });
 
-  test("says what is wrong with a file before anything is sent", async () => {
-    cli.file("wrong.json", Buffer.from('[{"file":"a.jpg","total":NaN}]'));
-    const { status, stdout } = await cli.run(["gt", "put", "n", "wrong.json", "--json"], {
-      env: { OCRLTY_URL: batches.loop.url, OCRLTY_API_KEY: debuggers },
-    });
-    expect(status).toBe(2);
+  const refused = async (...args: string[]) => {
+    const env = { OCRLTY_URL: batches.loop.url, OCRLTY_API_KEY: debuggers };
+    const { status, stdout, stderr } = await cli.run(["gt", ...args], { env });
+    expect(status, stdout).toBe(2);
+    return { stdout, stderr };
+  };
+
+  test("says all that is wrong with a file before anything is sent: record, picture, line and field", async () => {
+    cli.file("wrong.json", '[{"file":"a.jpg","total":NaN}]');
+    const { stdout } = await refused("put", "n", "wrong.json", "--json");
     expect(JSON.parse(stdout)).toMatchObject({
       error: { code: "invalid_request", details: { reason: "gt_bad_records", issues: [{ line: 1 }] } },
     });
+    const lines = Array.from({ length: 25 }, (_, i) => `{"file":"${i}\\u001b.jpg","tip":1e999}`);
+    cli.file("many.jsonl", lines.join("\n"));
+    const many = (await refused("put", "n", "many.jsonl")).stderr.split("\n");
+    const digits = "is a number that loses digits: write it as a text, as it is printed";
+    expect([many[0], many[1], many[20], many[21]]).toEqual([
+      "error: 25 mistakes:",
+      `  record 1 (0?.jpg), line 1: tip: ${digits}`,
+      `  record 20 (19?.jpg), line 20: tip: ${digits}`,
+      "  … and 5 more",
+    ]);
+    cli.file("two.jsonl", lines.slice(0, 2).join("\n"));
+    expect((await refused("put", "n", "two.jsonl")).stderr).toBe(
+      `error: record 1 (0?.jpg), line 1: tip: ${digits}; record 2 (1?.jpg), line 2: tip: ${digits}\n`,
+    );
+  });
+
+  test("refuses a table, a member that no record has, and a name that has the form of an id", async () => {
+    cli.file("c.csv", "file,total\na.jpg,1\n");
+    expect((await refused("put", "c", "c.csv")).stderr).toBe(
+      "error: c.csv is a table: convert it first (npm run ocrlty -- gt convert csv c.csv --out labels.jsonl)\n",
+    );
+    cli.file("ok.json", '[{"img":"a.jpg","total":"1"}]');
+    const unnamed = await refused("put", "c", "ok.json", "--image-key", "imgs");
+    expect(unnamed.stderr).toContain(
+      "no record has the member `imgs`, which names its picture: did you mean `img`?",
+    );
+    const form = await refused("put", `gt_${"x".repeat(24)}`, "ok.json", "--image-key", "img");
+    expect(form.stderr).toContain("name: has the form of a gt_id: choose another name");
+    await run("put", "gt_november", "ok.json", "--image-key", "img");
+    expect(JSON.parse(await run("get", "gt_november", "--json"))).toMatchObject({ name: "gt_november" });
   });
 });

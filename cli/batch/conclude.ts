@@ -1,6 +1,7 @@
 /** What a command does after its run has ended. */
 import { relative } from "node:path";
 import type { Target } from "#cli/server/answer";
+import * as Issues from "#cli/server/issues";
 import { type Context, type Exit, exit } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import type * as LeftOut from "./left-out.ts";
@@ -53,8 +54,7 @@ export async function conclude(
 
 /** The mistakes in a manifest that the server checked. */
 function issuesOf({ error }: Run.Run): string {
-  const issues = Run.Issues.safeParse(error?.details).data?.issues ?? [];
-  return issues
-    .map(({ line, path, message }) => `\n  ${Text.shown(`line ${line}: ${path}: ${message}`)}`)
-    .join("");
+  const { issues = [], issue_count } = Run.Issues.safeParse(error?.details).data ?? {};
+  if (issues.length === 0) return "";
+  return `\n  ${Text.list(issues.map(Issues.line), issue_count === undefined ? {} : { count: issue_count })}`;
 }

@@ -8,6 +8,7 @@ import type { Target } from "#cli/server/answer";
 import * as Download from "#cli/server/download";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as TerminalTable from "#cli/terminal/table";
+import * as Text from "#cli/terminal/text";
 import { AppError } from "#core/error";
 import * as Formats from "#core/export/formats";
 import * as Given from "#core/export/given";
@@ -133,7 +134,7 @@ export async function mappingOf(
     const said = issues.map(({ path, message }) =>
       [path.replace(/^mapping\.?/, ""), message].filter(Boolean).join(": "),
     );
-    throw new UsageError(`${file}: ${said.join("\n")}`);
+    throw new UsageError(Text.mistakes(Text.shown(file), said));
   }
 }
 
@@ -301,7 +302,7 @@ export async function printItems(
 
 function rowOf(item: Run.Item, columns: readonly string[]): string[] {
   const name = item.file ?? item.custom_id ?? String(item.index);
-  if (item.error) return [name, item.status, item.error.code];
+  if (item.error) return [name, `${item.status} (${item.error.code})`];
   const notes = [
     ...(item.schema_ok === false ? ["breaks the schema"] : []),
     ...new Set(item.warnings?.map(({ code }) => code)),

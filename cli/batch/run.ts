@@ -242,4 +242,5 @@ export function newId(prefix: string): string {
 /** The `details` of a run with mistakes in its manifest. */
 export const Issues = z.object({
   issues: z.array(z.object({ line: z.number(), path: z.string(), message: z.string() })),
+  issue_count: z.number().optional(),
 });

@@ -6,7 +6,9 @@ import type { Target } from "#cli/server/answer";
 import { CallError } from "#cli/server/call-error";
 import * as Download from "#cli/server/download";
 import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
 import * as Read from "#core/ground-truth/read";
+import * as Id from "#core/id";
 
 export const GroundTruth = z.looseObject({
   gt_id: z.string(),
@@ -44,16 +46,25 @@ export async function find(
   server: Target,
   { which, keyId }: { which: string; keyId?: string | undefined },
 ): Promise<z.output<typeof WithContent>> {
-  const { signal } = context;
   let gtId = which;
-  if (!which.startsWith("gt_")) {
-    const query = { name: which, key_id: keyId };
-    const found = Run.list(server, "/v1/ground_truths", { query, limit: 1, signal, schema: GroundTruth });
-    const { value } = await found.next();
-    if (value === undefined) throw new UsageError(`there is no ground truth with this name: ${which}`);
-    gtId = value.gt_id;
+  if (!Id.groundTruthIdPattern.test(which)) {
+    const known = await newest(context, server, { name: which, keyId });
+    if (known === undefined)
+      throw new UsageError(`there is no ground truth with this name: ${Text.shown(which)}`);
+    gtId = known.gt_id;
   }
-  return as(WithContent, await Run.ask(server, { path: pathOf(gtId, keyId), signal }));
+  return as(WithContent, await Run.ask(server, { path: pathOf(gtId, keyId), signal: context.signal }));
+}
+
+/** The newest ground truth with a name; undefined if there is none. Throws CallError. */
+export async function newest(
+  { signal }: Pick<Context, "signal">,
+  server: Target,
+  { name, keyId }: { name: string; keyId?: string | undefined },
+): Promise<GroundTruth | undefined> {
+  const query = { name, key_id: keyId };
+  const found = Run.list(server, "/v1/ground_truths", { query, limit: 1, signal, schema: GroundTruth });
+  return (await found.next()).value ?? undefined;
 }
 
 /** Its records, as they were given. */
@@ -64,7 +75,7 @@ export async function* recordsOf(
   // The signed address is the permission: the API key is not sent.
   const bucket = { url: new URL(known.content_url), apiKey: undefined };
   const stream = await Download.open(context, bucket, known.content_url);
-  yield* Read.records(Download.whole(stream), { imageKey: known.gt_image_key });
+  yield* Read.records(Download.whole(stream), { imageKey: known.gt_image_key, mayBeUnnamed: true });
 }
 
 /** Records as a JSON list that people can edit. */

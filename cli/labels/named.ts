@@ -2,7 +2,9 @@
 import * as fs from "node:fs";
 import { basename, resolve } from "node:path";
 import type { Target } from "#cli/server/answer";
-import type { Context } from "#cli/terminal/context";
+import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
+import * as Id from "#core/id";
 import * as Known from "./known.ts";
 import * as Put from "./put.ts";
 
@@ -18,7 +20,13 @@ interface Wish {
  */
 export async function idOf(context: Context, server: Target, { labels, imageKey }: Wish): Promise<string> {
   const file = resolve(context.cwd, labels);
-  if (!fs.existsSync(file)) return (await Known.find(context, server, { which: labels })).gt_id;
+  if (!fs.existsSync(file)) {
+    if (Id.groundTruthIdPattern.test(labels))
+      return (await Known.find(context, server, { which: labels })).gt_id;
+    const known = await Known.newest(context, server, { name: labels });
+    if (known !== undefined) return known.gt_id;
+    throw new UsageError(`there is no file and no ground truth with this name: ${Text.shown(labels)}`);
+  }
   const wish = { name: basename(labels), file, imageKey: imageKey ?? "file" };
   return (await Put.put(context, server, wish)).ground_truth.gt_id;
 }

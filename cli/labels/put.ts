@@ -8,6 +8,7 @@ import * as Client from "#cli/server/client";
 import { failureOf } from "#cli/server/refusal";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
+import { AppError } from "#core/error";
 import * as Changes from "#core/ground-truth/changes";
 import * as Read from "#core/ground-truth/read";
 import * as Wrong from "#core/ground-truth/wrong";
@@ -44,7 +45,7 @@ export async function put(
   if (!stat?.isFile()) throw new UsageError(`${Text.shown(wish.file)} is not a file`);
   if (stat.size > groundTruths.bytes) throw Wrong.tooLarge(groundTruths.bytes);
   const { imageKey } = wish;
-  for await (const _ of records(wish.file, imageKey));
+  await check(wish.file, imageKey);
   const bytes = await Upload.bytesOf(wish.file);
   const upload = {
     kind: "ground_truth",
@@ -62,6 +63,20 @@ export async function put(
     is_new: answer.status === 201,
     changes: await changesOf(context, server, created, records(wish.file, imageKey)),
   };
+}
+
+/** Throws AppError for mistakes in the records, and UsageError for a table. */
+async function check(file: string, imageKey: string): Promise<void> {
+  try {
+    for await (const _ of records(file, imageKey));
+  } catch (error) {
+    const isOther = error instanceof AppError && error.details?.reason === "gt_not_json";
+    if (!isOther || !/\.(csv|tsv)$/i.test(file)) throw error;
+    const name = Text.shown(basename(file));
+    throw new UsageError(
+      `${name} is a table: convert it first (npm run ocrlty -- gt convert csv ${name} --out labels.jsonl)`,
+    );
+  }
 }
 
 async function* records(file: string, imageKey: string): AsyncGenerator<Read.Raw> {

@@ -97,7 +97,7 @@ describe("extract", () => {
 describe("what went wrong is one line", () => {
   it.each([
     [
-      "our own error: its message, then the other issues",
+      "our own error: all of its issues",
       {
         status: 400,
         body: {
@@ -117,7 +117,7 @@ describe("what went wrong is one line", () => {
       {
         scope: "item",
         code: "invalid_request",
-        message: "task_id: no such task (and 1 more); image: unknown field (invalid_request)",
+        message: "task_id: no such task; image: unknown field (invalid_request)",
       },
     ],
     [
@@ -231,7 +231,7 @@ it("a manifest's mistakes stand one a line, each with its number", async () => {
     },
   });
   await expect(Client.get(target, "/v1/me")).rejects.toThrow(
-    "line 1: custom_id: is taken (and 3 more)\n  line 2: custom_id: is taken\n  line 3: custom_id: is taken\n" +
-      "  line 4: custom_id: is taken (invalid_request)",
+    "4 mistakes:\n  line 1: custom_id: is taken\n  line 2: custom_id: is taken\n" +
+      "  line 3: custom_id: is taken\n  line 4: custom_id: is taken (invalid_request)",
   );
 });

@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { UsageError } from "#cli/terminal/context";
 import { AppError } from "#core/error";
 import { CallError } from "./call-error.ts";
+import * as Issues from "./issues.ts";
 
 /**
  * The code of an error that no server has named: `usage` (the command line, or a file that it names), `settings`,
@@ -34,6 +35,12 @@ export function isExpected(error: unknown): error is Error {
     [CallError, UsageError, AppError].some((type) => error instanceof type) ||
     (error instanceof Error && Object.hasOwn(byName, error.name))
   );
+}
+
+/** The error for the terminal: all mistakes that it has found, not only the first. */
+export function textOf(error: Error): string {
+  const { issues = [], issue_count } = (error instanceof AppError ? error.details : undefined) ?? {};
+  return issues.length > 0 ? Issues.text(issues, issue_count) : error.message;
 }
 
 /** The error as the envelope holds it. A server's own is passed on as it came. */

@@ -3,6 +3,7 @@ import * as z from "zod";
 import * as Text from "#cli/terminal/text";
 import { type Answer, retryAfterS, type Target } from "./answer.ts";
 import { CallError, Limit } from "./call-error.ts";
+import * as Issues from "./issues.ts";
 
 /** Our own error envelope, and what API Gateway answers by itself (docs/errors.md). */
 const OwnError = z.object({
@@ -13,16 +14,20 @@ const OwnError = z.object({
     details: z
       .looseObject({
         issues: z
-          .array(z.object({ line: z.number().optional(), path: z.string(), message: z.string() }))
+          .array(
+            z.object({
+              ...{ line: z.number().optional(), file: z.string().optional() },
+              ...{ path: z.string(), message: z.string() },
+            }),
+          )
           .optional(),
+        issue_count: z.number().optional(),
       })
       .nullish(),
   }),
 });
 const GatewayError = z.object({ message: z.string() });
 
-/** More issues than this, those of a manifest, are printed one a line. */
-const fewIssues = 3;
 /** A day's limit may ask for hours. */
 const maxRetryAfterS = 24 * 3600;
 
@@ -44,16 +49,14 @@ export function failureOf(answer: Answer): CallError {
   if (own.success) {
     const { code, message, request_id: requestId, details } = own.data.error;
     const all = details?.issues ?? [];
-    // The message is the first of them already.
-    const left = all[0] !== undefined && message.includes(all[0].message) ? all.slice(1) : all;
-    const issues = left.map(({ line, path, message: what }) =>
-      Text.shown([line ? `line ${line}` : "", path, what].filter(Boolean).join(": ")),
-    );
+    const issues = Issues.text(all, details?.issue_count);
+    // The message is the first mistake, and the number of the others.
+    const isRepeated = all[0] !== undefined && message.includes(all[0].message);
     const advice = code === "unauthorized" ? adviceOnKey(answer.server, message) : "";
     const about = [code, ...(status >= 500 && requestId ? [`request ${requestId}`] : [])].join(", ");
     // The advice on how to send a key is for calls by hand.
     const said = Text.shown(message).replace(/: send the header .*$/s, "");
-    const text = [said + advice, ...issues].join(all.length > fewIssues ? "\n  " : "; ");
+    const text = isRepeated ? issues + advice : [said + advice, issues].filter(Boolean).join("; ");
     return new CallError(`${text} (${about})`, {
       scope: serverCodes.has(code) ? "server" : "item",
       code,

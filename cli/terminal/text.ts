@@ -20,10 +20,14 @@ export function message(text: string): string {
 /** How many entries of a list are shown; the others are counted. */
 const listed = 20;
 
-/** Entries on a line each, indented; after the first ones their number: "… and 7 more". Entries are made safe. */
-export function list(entries: readonly string[], most = listed): string {
-  const rest = entries.length - most;
-  return [...entries.slice(0, most).map(shown), ...(rest > 0 ? [`… and ${rest} more`] : [])].join("\n  ");
+/**
+ * Entries on a line each, indented; after the first ones the number of the others: "… and 7 more". Entries are made safe.
+ * @param how.count - the number of all, if `entries` has only the first of them.
+ */
+export function list(entries: readonly string[], how: { count?: number } = {}): string {
+  const first = entries.slice(0, listed);
+  const rest = (how.count ?? entries.length) - first.length;
+  return [...first.map(shown), ...(rest > 0 ? [`… and ${rest} more`] : [])].join("\n  ");
 }
 
 /**

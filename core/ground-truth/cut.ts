@@ -17,6 +17,8 @@ export interface Cut {
   text: string;
   /** Where the text begins. */
   spot: Wrong.Spot;
+  /** The text is a broken line of JSON lines, and is empty here: where it is broken, and why. */
+  broken?: { at: Wrong.Spot; why: string };
 }
 
 type Next = "open" | "name" | "colon" | "value" | "comma" | "end";
@@ -49,6 +51,16 @@ export class Cutter {
   #line: number;
   /** Position of the current line's first character in the whole input. */
   #lineStart: number;
+  /** The last line with a character that is not a space, up to the current position, and where that line ends. */
+  #filled: Wrong.Spot = { line: 0, column: 0 };
+  /** The last such character within a value, outside of strings. */
+  #last = "";
+  /** A bit for each depth of a value: 1 for an object, 0 for a list. */
+  #objects = 0;
+  /** A text between JSON lines that is no object is read up to the end of its line. */
+  #inLine = false;
+  /** Where the current value first had what cannot stand in JSON. */
+  #suspect: Wrong.Spot | undefined;
   #given = 0;
 
   constructor(form: Form, from: Wrong.Spot = { line: 1, column: 1 }) {
@@ -66,39 +78,52 @@ export class Cutter {
   *push(piece: string): Generator<Cut> {
     let from = 0;
     for (let i = 0; i < piece.length; i += 1) {
-      const char = piece[i] ?? "";
-      if (this.#inString) {
+      if (this.#inLine) {
+        i = endOfLine(piece, i);
+        if (i === piece.length) break;
+        yield* this.#finish(piece.slice(from, i));
+        this.#inLine = false;
+      } else if (this.#inString) {
         i = this.#passString(piece, i);
-        if (this.#inString || this.#depth > 0 || this.#parts === undefined) continue;
-        // A string that is the whole value, or a name.
-        yield* this.#finish(piece.slice(from, i + 1));
+        if (piece[i] === "\n") yield this.#brokenString(i);
+        else {
+          // A string that is the whole value, or a name.
+          if (!this.#inString && this.#depth === 0) yield* this.#finish(piece.slice(from, i + 1));
+          continue;
+        }
+      }
+      const char = piece[i] ?? "";
+      if (isSpace(char)) {
+        // A number or a word has ended before this.
+        if (this.#parts !== undefined && this.#depth === 0) yield* this.#finish(piece.slice(from, i));
+        if (char === "\n") this.#newLine(i);
         continue;
       }
-      if (char === "\n") {
-        this.#line += 1;
-        this.#lineStart = this.#given + i + 1;
+      if (char === "{" && this.#depth > 0 && this.#isOutOfPlace()) {
+        if (this.#isOneLine()) yield this.#broken(this.#filled, "a bracket is not closed");
+        else this.#suspect ??= this.#filled;
       }
       if (this.#parts === undefined) {
-        if (isSpace(char)) continue;
-        if (this.#frame(char, i)) continue;
-        this.#parts = [];
-        this.#length = 0;
-        from = i;
-        this.#begun = this.#spot(i);
-        if (char === '"') this.#inString = true;
-        else if (char === "{" || char === "[") this.#depth = 1;
-        continue;
-      }
-      if (char === '"') this.#inString = true;
-      else if (char === "{" || char === "[") this.#deeper(i);
-      else if (this.#depth > 0 && (char === "}" || char === "]")) {
-        this.#depth -= 1;
-        if (this.#depth === 0) yield* this.#finish(piece.slice(from, i + 1));
-      } else if (this.#depth === 0 && (isSpace(char) || char === "," || char === "}" || char === "]")) {
-        // A number or a word has ended before this.
+        if (!this.#frame(char, i)) {
+          this.#begin(char, i);
+          from = i;
+        }
+      } else if (char === '"') this.#inString = true;
+      else if (char === "{" || char === "[") this.#deeper(char, i);
+      else if (char === "}" || char === "]") {
+        const isOfOtherKind = this.#depth === 1 && (char === "}") !== this.#isObject();
+        if (isOfOtherKind && this.#suspect !== undefined) throw this.#neverClosed();
+        // A closing bracket outside of the value ends a number or a word.
+        if (this.#depth <= 1) yield* this.#finish(piece.slice(from, this.#depth === 0 ? i : i + 1));
+        if (this.#depth === 0) this.#frame(char, i);
+        else this.#depth -= 1;
+      } else if (char === "," && this.#depth === 0) {
         yield* this.#finish(piece.slice(from, i));
-        if (!isSpace(char)) this.#frame(char, i);
+        this.#frame(char, i);
       }
+      // A comma may begin the line of the next value.
+      if (char !== ",") this.#fill();
+      this.#last = char;
     }
     this.#given += piece.length;
     if (this.#parts !== undefined) this.#keep(piece.slice(from));
@@ -109,10 +134,75 @@ export class Cutter {
     const word = this.#depth === 0 && !this.#inString;
     if (this.#parts !== undefined && word && this.#form === "values") yield* this.#finish("");
     const between = this.#parts === undefined && (this.#next === "end" || this.#form === "values");
-    if (!between) throw this.#wrong("is not valid JSON: it breaks off", 0);
+    if (between) return;
+    throw this.#neverClosed() ?? this.#wrongAt("is not valid JSON: it breaks off", this.#end(0));
   }
 
-  /** @returns the index of the string's last character within this piece. */
+  /** The error of a value that did not end, if a line in it shows where a bracket is missing. */
+  #neverClosed() {
+    if (this.#suspect === undefined) return undefined;
+    return this.#wrongAt("is not valid JSON: a bracket that is open here is never closed", this.#suspect);
+  }
+
+  #begin(char: string, i: number): void {
+    this.#parts = [];
+    this.#length = 0;
+    this.#begun = this.#spot(i);
+    this.#suspect = undefined;
+    if (this.#form === "values" && char !== "{") this.#inLine = true;
+    else if (char === '"') this.#inString = true;
+    else if (char === "{" || char === "[") this.#open(char);
+  }
+
+  /** Marks the current line as one with text. */
+  #fill(): void {
+    if (this.#filled.line !== this.#line) this.#filled = { line: this.#line, column: 0 };
+  }
+
+  #newLine(i: number): void {
+    if (this.#filled.line === this.#line) this.#filled = this.#spot(i);
+    this.#line += 1;
+    this.#lineStart = this.#given + i + 1;
+  }
+
+  /** Where the text before this position ends: on an earlier line, if there is only space before it on its own. */
+  #end(i: number): Wrong.Spot {
+    return this.#filled.line === this.#line || this.#filled.line === 0 ? this.#spot(i) : this.#filled;
+  }
+
+  /** True for an opening bracket that begins a line where JSON allows none: the line before is not whole. */
+  #isOutOfPlace(): boolean {
+    if (this.#filled.line === this.#line || this.#last === ":" || this.#last === "[") return false;
+    return this.#last !== "," || this.#isObject();
+  }
+
+  /** True if the innermost open bracket is that of an object. */
+  #isObject(): boolean {
+    return ((this.#objects >>> (this.#depth - 1)) & 1) === 1;
+  }
+
+  /** True if the current value is an object that began on the last line with text, as in JSON lines. */
+  #isOneLine(): boolean {
+    return this.#form === "values" && this.#begun.line === this.#filled.line;
+  }
+
+  /** Ends the current value as a broken line; the next line is read as if this one were right. */
+  #broken(at: Wrong.Spot, why: string): Cut {
+    this.#parts = undefined;
+    this.#inString = false;
+    this.#escaped = false;
+    this.#depth = 0;
+    return { name: undefined, inItems: false, text: "", spot: this.#begun, broken: { at, why } };
+  }
+
+  #brokenString(i: number): Cut {
+    const why = "a line break in a string is written as \\n";
+    this.#fill();
+    if (this.#parts === undefined || !this.#isOneLine()) throw this.#wrong(`is not valid JSON: ${why}`, i);
+    return this.#broken(this.#spot(i), why);
+  }
+
+  /** @returns the index of the string's last character within this piece, or of a line break in the string. */
   #passString(piece: string, start: number): number {
     for (let i = start; i < piece.length; i += 1) {
       if (this.#escaped) {
@@ -126,9 +216,9 @@ export class Cutter {
       if (char === "\\") this.#escaped = true;
       else if (char === '"') {
         this.#inString = false;
+        this.#last = char;
         return i;
-      } else if (char === "\n")
-        throw this.#wrong("is not valid JSON: a line break in a string is written as \\n", i);
+      } else if (char === "\n") return i;
     }
     return piece.length;
   }
@@ -156,7 +246,14 @@ export class Cutter {
     }
     if (this.#next === "name" && char === '"') return false;
     if (this.#next === "value" && !/[,:}\]]/.test(char)) return false;
-    throw this.#wrong(`is not valid JSON: ${expected[this.#next]}`, i);
+    if (this.#form === "values" && char === ",")
+      throw this.#wrong(
+        "is not valid JSON: JSON lines have no commas between them, and a list has brackets",
+        i,
+      );
+    const missing = this.#next === "comma" || this.#next === "colon";
+    const at = missing ? this.#end(i) : this.#spot(i);
+    throw this.#wrongAt(`is not valid JSON: ${expected[this.#next]}`, at);
   }
 
   #go(next: Next): true {
@@ -165,18 +262,29 @@ export class Cutter {
     return true;
   }
 
-  #deeper(i: number): void {
-    if (this.#depth === 0) throw this.#wrong("is not valid JSON: a comma is missing", i);
+  #open(bracket: "{" | "["): void {
+    const bit = 1 << this.#depth;
+    this.#objects = bracket === "{" ? this.#objects | bit : this.#objects & ~bit;
     this.#depth += 1;
-    if (this.#depth <= limits.depth) return;
-    throw Wrong.at("gt_too_deep", `is nested more than ${limits.depth} deep`, this.#spot(i));
+  }
+
+  #deeper(bracket: "{" | "[", i: number): void {
+    if (this.#depth === 0) throw this.#wrong("is not valid JSON: a comma is missing", i);
+    if (this.#depth >= limits.depth) {
+      const deep = Wrong.at("gt_too_deep", `is nested more than ${limits.depth} deep`, this.#spot(i));
+      throw this.#neverClosed() ?? deep;
+    }
+    this.#open(bracket);
   }
 
   #keep(part: string): void {
     this.#length += part.length;
     if (this.#length > limits.recordLength) {
       const most = limits.recordLength / 1024;
-      throw Wrong.at("gt_record_too_large", `a record has more than ${most} KiB`, this.#begun);
+      throw (
+        this.#neverClosed() ??
+        Wrong.at("gt_record_too_large", `a record has more than ${most} KiB`, this.#begun)
+      );
     }
     this.#parts?.push(part);
   }
@@ -200,9 +308,18 @@ export class Cutter {
   }
 
   #wrong(message: string, i: number) {
-    return Wrong.at("gt_not_json", message, this.#spot(i));
+    return this.#wrongAt(message, this.#spot(i));
+  }
+
+  #wrongAt(message: string, spot: Wrong.Spot) {
+    return Wrong.at("gt_not_json", message, spot);
   }
 }
+
+const endOfLine = (piece: string, from: number): number => {
+  const end = piece.indexOf("\n", from);
+  return end < 0 ? piece.length : end;
+};
 
 const expected: Record<Next, string> = {
   open: "it begins otherwise than its form",

@@ -61,9 +61,9 @@ describe("a ground truth", () => {
   test("may be one record, and may name its pictures in another member", async () => {
     expect(await read(JSON.stringify(flat[0]))).toEqual([two[0]]);
     expect(await read('{"image":"a.jpg","items":[]}', 3, "image")).toEqual([["a.jpg", { items: [] }]]);
-    expect(await read('{"total":"1"}\n{"total":"2"}')).toEqual([
+    expect(await read('{"total":"1"}\n{"file":"b.jpg","total":"2"}')).toEqual([
       [undefined, { total: "1" }],
-      [undefined, { total: "2" }],
+      ["b.jpg", { total: "2" }],
     ]);
   });
 
@@ -123,7 +123,7 @@ describe("a ground truth that is wrong is refused with the reason and the place:
     ],
     [
       '[\n{"a":1}\n{"b":1}]',
-      "invalid_request gt_not_json: line 3: content: is not valid JSON: a comma is missing (line 3, column 1)",
+      "invalid_request gt_not_json: line 2: content: is not valid JSON: a comma is missing (line 2, column 8)",
     ],
     [
       '[{"a":1},]',
@@ -235,4 +235,122 @@ describe("a ground truth that is wrong is refused with the reason and the place:
     expect(thrown).toMatchObject({ reason: "gt_bad_records", issue_count: 300 });
     expect((thrown as { issues: unknown[] }).issues).toHaveLength(100);
   });
+});
+
+/** The issues of a refusal as "LINE PATH (FILE): MESSAGE". */
+async function issuesOf(given: Iterable<Uint8Array>, imageKey?: string): Promise<string[]> {
+  try {
+    for await (const _ of Read.records(given, { imageKey }));
+  } catch (thrown) {
+    const issues = (thrown as AppError).details?.issues ?? [];
+    return issues.map(
+      ({ line, path, file, message }) => `${line} ${path}${file ? ` (${file})` : ""}: ${message}`,
+    );
+  }
+  return [];
+}
+
+describe("a mistake is reported at the line that it is in, from 1, however the bytes are cut and packed:", () => {
+  const good = (name: string) => `{"file":"${name}.jpg","total":"1"}`;
+  test.each([
+    [
+      "lines that do not end, hold a line break, or are no JSON",
+      [
+        good("a"),
+        '{"file":"b.jpg"',
+        good("c"),
+        '{"file":"d.jpg","total":"1}',
+        "no json",
+        good("e"),
+        '{"t":}',
+      ],
+      [
+        "2 records.1: is not valid JSON at line 2, column 16: a bracket is not closed",
+        "4 records.3: is not valid JSON at line 4, column 28: a line break in a string is written as \\n",
+        "5 records.4: is not valid JSON at line 5, column 1: no JSON value begins so",
+        "7 records.6: is not valid JSON at line 7, column 6: a value is missing",
+      ],
+    ],
+    [
+      "the last line, with lines after it that are empty",
+      [good("a"), '{"file":"b.jpg"', "", ""],
+      ["2 content: is not valid JSON: it breaks off (line 2, column 16)"],
+    ],
+    [
+      "lines with commas between them",
+      [`${good("a")},`, good("b")],
+      [
+        `1 content: is not valid JSON: JSON lines have no commas between them, and a list has brackets (line 1, column ${good("a").length + 1})`,
+      ],
+    ],
+    [
+      "a list with commas at the beginnings of lines",
+      ["[", good("a"), ', {"file":"b.jpg"', `,${good("c")}`, "]"],
+      ["3 content: is not valid JSON: a bracket that is open here is never closed (line 3, column 18)"],
+    ],
+    [
+      "a list, with a record that does not end",
+      ["[", `${good("a")},`, '{"file":"b.jpg",', `${good("c")},`, good("d"), "]", ""],
+      ["3 content: is not valid JSON: a bracket that is open here is never closed (line 3, column 17)"],
+    ],
+    [
+      "records over several lines",
+      ["[", "{", '  "file": "a.jpg"', '  "total": "1"', "},", '{"file":"b.jpg","total":{}', "", ",}", "]"],
+      [
+        '3 records.0: is not valid JSON at line 3, column 18: a comma is missing, or a quote within a string is not written as \\"',
+        "8 records.1: is not valid JSON at line 8, column 2: the comma before the closing bracket is one too many",
+      ],
+    ],
+    [
+      "records by their names",
+      ["{", '"a.jpg": {"total": "1"}', '"b.jpg": {"total": "2"}', "}"],
+      [
+        '2 records.0: is not valid JSON at line 2, column 24: a comma is missing, or a quote within a string is not written as \\"',
+      ],
+    ],
+  ])("%s", async (_, lines, said) => {
+    for (const text of [lines.join("\n"), lines.map((line) => `${line}\r`).join("\n")])
+      for (const size of [1, 2, 3, 7, 100_000]) {
+        const place = (issue: string) =>
+          text.includes("\r") ? issue.replace(/column \d+/, "column N") : issue;
+        expect((await issuesOf(pieces(text, size))).map(place)).toEqual(said.map(place));
+        expect((await issuesOf(pieces(gzipSync(text), size))).map(place)).toEqual(said.map(place));
+      }
+  });
+
+  test("a record's picture is named beside its mistakes", async () => {
+    const text = `${good("a")}\n{"img":"b\\u001b.jpg","total":1e999,"tip":{"any":[]}}`;
+    expect(await issuesOf(pieces(text), "img")).toEqual([
+      "2 records.1.total (b?.jpg): is a number that loses digits: write it as a text, as it is printed",
+      "2 records.1.tip.any (b?.jpg): has no value that would be right",
+    ]);
+  });
+});
+
+test("a member for the picture's name that no record has is refused with the members that records have", async () => {
+  const text = JSON.stringify([
+    { image: "a.jpg", fields: {} },
+    { image: "b.jpg", remark: "x", fields: {}, file: null },
+  ]);
+  const wrong = "which names its picture";
+  expect(await issuesOf(pieces(text), "imge")).toEqual([
+    `undefined gt_image_key: no record has the member \`imge\`, ${wrong}: did you mean \`image\`?`,
+  ]);
+  expect(await issuesOf(pieces(text))).toEqual([
+    `undefined gt_image_key: no record has the member \`file\`, ${wrong}: there are \`image\`, \`remark\``,
+  ]);
+  expect(await issuesOf(pieces(text), "image")).toEqual([]);
+  const images = [];
+  for await (const { record } of Read.records(pieces(text), { mayBeUnnamed: true }))
+    images.push(record.image);
+  expect(images).toEqual([undefined, undefined]);
+});
+
+test("a file that is packed twice, and an archive, are each refused with their own reason", async () => {
+  const packed = gzipSync(gzipSync(JSON.stringify([a])));
+  for (const size of [1, 3, 1000])
+    expect(await refusal(pieces(packed, size))).toBe(
+      "invalid_request gt_packed_twice: content: is packed with gzip twice: unpack it once (gunzip)",
+    );
+  expect(await refusal(pieces("PK\x03\x04workbook", 1))).toMatch(/gt_not_json: content: is a zip archive/);
 });

@@ -3,6 +3,7 @@ import { createGunzip } from "node:zlib";
 import { AppError, type Issue } from "#core/error";
 import * as Json from "#core/json";
 import { type Cut, Cutter, type Form } from "./cut.ts";
+import * as ImageKey from "./image-key.ts";
 import { limits } from "./limits.ts";
 import * as GroundTruthRecord from "./record.ts";
 import * as Wrong from "./wrong.ts";
@@ -32,16 +33,18 @@ export interface Raw {
  * The records of a ground truth, in order, each one checked. Bytes may arrive in pieces of any size; memory is bounded
  * by one record.
  * @param options.imageKey - the member that names a record's picture; `file` by default.
+ * @param options.mayBeUnnamed - accept records of which none names its picture, as a draft may have them.
  * @throws AppError, at the end at the latest: `invalid_request` with a reason of `Wrong.Reason` and the place, or with
  *   all mistakes in single records (the first 100; their number is in `details.issue_count`); `payload_too_large` for
  *   more than 100 MiB, also after decompression.
  */
 export async function* records(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  options: { imageKey?: string | undefined } = {},
+  options: { imageKey?: string | undefined; mayBeUnnamed?: boolean } = {},
 ): AsyncGenerator<Raw> {
   const imageKey = options.imageKey ?? GroundTruthRecord.defaultImageKey;
-  yield* judged(entriesOf(decoded(unpacked(source)), imageKey), imageKey);
+  const entries = entriesOf(decoded(unpacked(source)), imageKey);
+  yield* judged(entries, { imageKey, mayBeUnnamed: options.mayBeUnnamed === true });
 }
 
 /**
@@ -55,7 +58,7 @@ export async function* ofValue(
 ): AsyncGenerator<Raw> {
   const imageKey = options.imageKey ?? GroundTruthRecord.defaultImageKey;
   if (typeof value === "string") yield* records([Buffer.from(value)], options);
-  else yield* judged(parsedEntries(value, imageKey), imageKey);
+  else yield* judged(parsedEntries(value, imageKey), { imageKey, mayBeUnnamed: false });
 }
 
 /** A possible record and its place, or the reason why it is invalid. */
@@ -63,9 +66,10 @@ type Entry = { spot?: Wrong.Spot } & ({ given: unknown; problem?: never } | { pr
 
 async function* judged(
   entries: AsyncIterable<Entry> | Iterable<Entry>,
-  imageKey: string,
+  { imageKey, mayBeUnnamed }: { imageKey: string; mayBeUnnamed: boolean },
 ): AsyncGenerator<Raw> {
   const issues: Issue[] = [];
+  const names = new ImageKey.Names(imageKey);
   let wrong = 0;
   let index = 0;
   const say = (found: readonly Issue[]) => {
@@ -79,8 +83,10 @@ async function* judged(
         throw Wrong.at("gt_too_many_records", `has more than ${limits.records} records`, entry.spot);
       if (entry.problem !== undefined) say([{ ...at, path: `records.${index}`, message: entry.problem }]);
       else {
+        names.see(entry.given);
         const parsed = GroundTruthRecord.parse(entry.given, { index, imageKey });
-        if (parsed.issues !== undefined) say(parsed.issues.map((issue) => ({ ...at, ...issue })));
+        const which = { ...at, ...ImageKey.fileOf(entry.given, imageKey) };
+        if (parsed.issues !== undefined) say(parsed.issues.map((issue) => ({ ...which, ...issue })));
         else yield { index, value: entry.given as Raw["value"], record: parsed.record };
       }
       index += 1;
@@ -92,22 +98,36 @@ async function* judged(
   }
   if (wrong > 0) throw Wrong.records(issues, wrong);
   if (index === 0) throw Wrong.at("gt_empty", "has no records");
+  if (!mayBeUnnamed) names.check();
 }
 
 const issuesOf = (thrown: unknown): Issue[] =>
   thrown instanceof AppError ? ((thrown.details?.issues ?? []) as Issue[]) : [];
 
 async function* entriesOf(texts: AsyncGenerator<string>, imageKey: string): AsyncGenerator<Entry> {
-  for await (const { text, name, inItems, spot } of cutsOf(texts, imageKey)) {
+  for await (const { text, name, inItems, spot, broken } of cutsOf(texts, imageKey)) {
+    if (broken !== undefined) {
+      yield { spot: broken.at, problem: `is not valid JSON at ${placeOf(broken.at)}: ${broken.why}` };
+      continue;
+    }
     const { value, problem } = Json.read(text);
-    const said = problem?.replace(/line (\d+), column (\d+)/, (_, line, column) => {
-      const within = Number(column) + (line === "1" ? spot.column - 1 : 0);
-      return `line ${Number(line) + spot.line - 1}, column ${within}`;
-    });
-    if (said !== undefined) yield { spot, problem: said };
+    if (problem !== undefined) yield inWhole(problem, spot);
     else if (name === undefined || inItems) yield { spot, given: value };
     else yield { spot, given: named(value, String(JSON.parse(name)), imageKey) };
   }
+}
+
+const placeOf = ({ line, column }: Wrong.Spot) => `line ${line}, column ${column}`;
+
+/** A problem within a record's text, with its place in the whole input. */
+function inWhole(problem: string, begun: Wrong.Spot): { spot: Wrong.Spot; problem: string } {
+  let spot = begun;
+  const said = problem.replace(/line (\d+), column (\d+)/, (_, line, column) => {
+    const within = line === "1" ? begun.column - 1 : 0;
+    spot = { line: Number(line) + begun.line - 1, column: Number(column) + within };
+    return placeOf(spot);
+  });
+  return { spot, problem: said };
 }
 
 function parsedEntries(value: unknown, imageKey: string): Entry[] {
@@ -128,13 +148,13 @@ function named(value: unknown, name: string, imageKey: string): unknown {
 async function* unpacked(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const limited = counted(source, "given");
-  const { value: first } = await limited.next();
-  async function* whole(): AsyncGenerator<Uint8Array> {
-    if (first !== undefined) yield first;
-    yield* limited;
-  }
-  if (first?.[0] !== 0x1f || first[1] !== 0x8b) {
+  const { head, whole } = await begun(counted(source, "given"));
+  if (!isGzip(head)) {
+    if (head.toString("latin1") === "PK\x03\x04")
+      throw Wrong.at(
+        "gt_not_json",
+        "is a zip archive, such as a workbook: a ground truth is JSON or JSON lines",
+      );
     yield* whole();
     return;
   }
@@ -143,7 +163,10 @@ async function* unpacked(
   // An error of either stream ends both. `pipeline` would throw outside of this generator.
   packed.once("error", (error) => gunzip.destroy(error));
   try {
-    yield* counted(packed.pipe(gunzip), "unpacked");
+    const inner = await begun(counted(packed.pipe(gunzip), "unpacked"));
+    if (isGzip(inner.head))
+      throw Wrong.at("gt_packed_twice", "is packed with gzip twice: unpack it once (gunzip)");
+    yield* inner.whole();
   } catch (thrown) {
     throw isZlib(thrown) ? Wrong.at("gt_broken_gzip", "is a gzip that is broken or breaks off") : thrown;
   } finally {
@@ -152,9 +175,31 @@ async function* unpacked(
   }
 }
 
+const isGzip = (head: Uint8Array) => head[0] === 0x1f && head[1] === 0x8b;
+/** As many bytes as formats are recognized by. */
+const headBytes = 4;
+
+/** The first bytes, which may come in several pieces, and the whole. */
+async function begun(
+  source: AsyncGenerator<Uint8Array>,
+): Promise<{ head: Buffer; whole(): AsyncGenerator<Uint8Array> }> {
+  const first: Uint8Array[] = [];
+  for (let bytes = 0; bytes < headBytes; ) {
+    const { value: piece } = await source.next();
+    if (piece === undefined) break;
+    first.push(piece);
+    bytes += piece.length;
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    yield* first;
+    yield* source;
+  }
+  return { head: Buffer.concat(first).subarray(0, headBytes), whole };
+}
+
 const isZlib = (thrown: unknown) => /^Z_/.test(String((thrown as NodeJS.ErrnoException).code));
 
-/** Counts bytes and leaves out empty pieces, so that the first piece has a first byte. */
+/** Counts bytes and leaves out empty pieces. */
 async function* counted(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   how: "given" | "unpacked",

@@ -11,6 +11,8 @@ const Name = z
   .min(1)
   .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, "control characters are not allowed")
+  // A command takes either: it could not tell which one is meant.
+  .refine((name) => !Id.groundTruthIdPattern.test(name), "has the form of a gt_id: choose another name")
   .meta({
     // The same for engines without Unicode classes.
     pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$",

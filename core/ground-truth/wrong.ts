@@ -14,6 +14,8 @@ type Reason =
   | "gt_too_deep"
   | "gt_record_too_large"
   | "gt_too_many_records"
+  | "gt_packed_twice"
+  | "gt_image_key"
   | "gt_empty"
   | "gt_bad_records";
 

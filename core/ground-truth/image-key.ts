@@ -1,0 +1,57 @@
+import type { AppError, Issue } from "#core/error";
+import * as Near from "#core/near";
+import { shownName } from "#core/shown-name";
+import * as Wrong from "./wrong.ts";
+
+/** Records whose members are offered in place of a wrong name. */
+const seenRecords = 100;
+const seenNames = 200;
+
+/** Looks whether the member that names the picture (`gt_image_key`) exists in the records. */
+export class Names {
+  readonly #imageKey: string;
+  readonly #others = new Set<string>();
+  #records = 0;
+  #isThere = false;
+
+  constructor(imageKey: string) {
+    this.#imageKey = imageKey;
+  }
+
+  see(record: unknown): void {
+    if (this.#isThere || typeof record !== "object" || record === null || Array.isArray(record)) return;
+    const given = record as Readonly<Record<string, unknown>>;
+    this.#isThere = Object.hasOwn(given, this.#imageKey) && given[this.#imageKey] !== null;
+    this.#records += 1;
+    if (this.#records > seenRecords || this.#others.size > seenNames) return;
+    for (const name of Object.keys(given)) this.#others.add(name);
+  }
+
+  /** Throws AppError `gt_image_key` if no record has the member, with the members that records have. */
+  check(): void {
+    if (!this.#isThere) throw missing(this.#imageKey, [...this.#others]);
+  }
+}
+
+function missing(imageKey: string, others: readonly string[]): AppError {
+  const printable = others.filter(
+    (name) => shownName(name) === name && name !== "fields" && name !== imageKey,
+  );
+  const meant = Near.choice(imageKey, printable);
+  const what = `no record has the member \`${shownName(imageKey)}\`, which names its picture`;
+  return Wrong.at("gt_image_key", `${what}${meant}`, { path: "gt_image_key" });
+}
+
+/** Longest name in an error. */
+const longest = 200;
+
+/** The picture that a record names, for an issue in it. */
+export function fileOf(record: unknown, imageKey: string): Pick<Issue, "file"> {
+  if (typeof record !== "object" || record === null || !Object.hasOwn(record, imageKey)) return {};
+  const name = (record as Readonly<Record<string, unknown>>)[imageKey];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are replaced.
+  const clean = /[\u0000-\u001f\u007f-\u009f]/g;
+  return typeof name === "string" && name !== ""
+    ? { file: name.slice(0, longest).replaceAll(clean, "?") }
+    : {};
+}
