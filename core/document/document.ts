@@ -7,11 +7,13 @@ import type { Header, Region } from "#core/image/encode";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
 import * as Structure from "#core/image/structure";
+import { turnedSize } from "#core/image/turned";
 import { names, sniff } from "#core/image/type";
 import type { Look } from "#core/look/look";
 import { sizes } from "#spec/limits";
 import { type MimeType, mimeTypes } from "#spec/pictures";
-import type { Text } from "./format/format.ts";
+import type { Size, Text } from "./format/format.ts";
+import { pixelsOf } from "./resolution.ts";
 
 /*
  * One noun for what came in:
@@ -262,6 +264,14 @@ export async function prepare(page: Page, options: PrepareOptions): Promise<Prep
   if (encoded.bytes === undefined) return { ...encoded, bytes, sha256, changed: false, turned: 0 };
   const sent = encoded.bytes;
   return { ...encoded, bytes: sent, sha256: sha256Of(sent), changed: true, turned: turn };
+}
+
+/** The pixels that the page has as it is sent, before it is made smaller: upright, with square pixels. */
+export function uprightSize({ orientation, pixelAspect, ...page }: Page, look: Look | undefined): Size {
+  const pixels = pixelsOf(page);
+  const { width, height } = squared(pixels.width, pixels.height, pixelAspect);
+  const size = orientation >= 5 ? { width: height, height: width } : { width, height };
+  return turnedSize(size, look === undefined ? 0 : turnOf(look));
 }
 
 function turnOf({ turn, tilt }: Look): number {

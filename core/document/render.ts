@@ -4,13 +4,11 @@ import type { Picture } from "#core/image/native";
 import { reducedSize } from "#core/look/grey";
 import type { Look } from "#core/look/look";
 import { sizes } from "#spec/limits";
-import type { File, Opened, Shape, Size } from "./format/format.ts";
+import type { File, Opened } from "./format/format.ts";
 import type { Reader } from "./reader.ts";
+import { pixelsOf } from "./resolution.ts";
 
 /* Pages of a format's module (./format/format.ts) as headers and as pictures, in the decoder's process. */
-
-/** Pixels of a drawn page beyond these show no more: print of 4 points is 17 pixels high. */
-const mostDotsPerInch = 300;
 
 /** What a format's module opened, as orders ask for it. */
 export function reader(opened: Opened): Reader {
@@ -70,10 +68,4 @@ async function pictureOf({ bytes, mimeType, orientation }: File): Promise<Pictur
       details: { reason: "page_too_large", limit_megapixels: sizes.imageMegapixels },
     });
   return { bytes, mimeType, index: 0, width, height, orientation, pixelAspect: 1, turned: true };
-}
-
-/** The pixels that a page has, or is drawn with at most. */
-function pixelsOf({ width, height, unit }: Shape): Size {
-  const scale = unit === "points" ? mostDotsPerInch / 72 : 1;
-  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }

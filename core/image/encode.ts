@@ -4,6 +4,7 @@ import { isPlainJpeg, isPlainPng, withoutMetadata } from "#core/image/plain";
 import { sizes } from "#spec/limits";
 import type { MimeType } from "#spec/pictures";
 import * as Native from "./native.ts";
+import { isLying, turnedSize } from "./turned.ts";
 import * as Whole from "./whole.ts";
 
 /* Reads headers, decodes and encodes pictures: the work of the decoder's process (./native.ts). */
@@ -114,29 +115,22 @@ async function encodeWith(image: Native.Picture, options: Encoding, open: Native
  * afterwards: turned by anything but quarters it stands in a larger rectangle.
  */
 export function scaled(before: Size, { maxImageTokens, patch, turn = 0, region }: Encoding): Size {
-  const { width, height } = before;
-  const lying = Math.abs(turn % 180) === 90;
-  const radians = (turn * Math.PI) / 180;
-  const [sin, cos] = [Math.abs(Math.sin(radians)), Math.abs(Math.cos(radians))];
-  const isQuarter = turn % 90 === 0;
-  const after = isQuarter
-    ? { width: lying ? height : width, height: lying ? width : height }
-    : { width: Math.ceil(width * cos + height * sin), height: Math.ceil(width * sin + height * cos) };
+  const after = turnedSize(before, turn);
   const wanted = region === undefined ? after : sized(after, region);
   const target = sizeWithin(wanted.width, wanted.height, maxImageTokens, patch);
   if (target.width === wanted.width && target.height === wanted.height) return before;
   const [across, down] = [target.width / wanted.width, target.height / wanted.height];
-  if (isQuarter) {
+  if (turn % 90 === 0) {
     const size = {
       width: Math.max(1, Math.round(after.width * across)),
       height: Math.max(1, Math.round(after.height * down)),
     };
-    return lying ? { width: size.height, height: size.width } : size;
+    return isLying(turn) ? { width: size.height, height: size.width } : size;
   }
   const share = Math.min(across, down);
   // One pixel less: the rectangle is rounded up again.
   const side = (pixels: number) => Math.max(1, Math.floor(pixels * share) - 1);
-  return { width: side(width), height: side(height) };
+  return { width: side(before.width), height: side(before.height) };
 }
 
 /** The pixels of a region. */

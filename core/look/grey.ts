@@ -11,9 +11,17 @@ export type Quarter = 0 | 90 | 180 | 270;
 /** About how many pixels the look works on: a sheet of paper has 640 × 480 then, a long receipt is longer and narrower. */
 export const lookPixels = 640 * 480;
 
+/** Of long paper the copy keeps a short side of this much, so that its letters are still letters, up to `mostLookPixels`. */
+const leastShortSide = 240;
+const mostLookPixels = 2_400_000;
+
 /** The size of the reduced copy, never larger than the picture. */
 export function reducedSize(width: number, height: number): { width: number; height: number } {
-  const scale = Math.min(1, Math.sqrt(lookPixels / (width * height)));
+  const scale = Math.min(
+    1,
+    Math.max(Math.sqrt(lookPixels / (width * height)), leastShortSide / Math.min(width, height)),
+    Math.sqrt(mostLookPixels / (width * height)),
+  );
   const side = (pixels: number) => Math.max(1, Math.round(pixels * scale));
   return { width: side(width), height: side(height) };
 }

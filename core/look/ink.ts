@@ -28,7 +28,6 @@ export interface Points {
 const meanRadius = 9;
 const leastContrast = 6;
 const mostContrast = 48;
-const mostPoints = 7_000;
 
 /** Darker than the mean around it, by more than the noise of the paper. */
 export function inkOf(grey: Grey): Ink {
@@ -254,8 +253,8 @@ function likeLetter({ left, right, top, bottom }: Mark, usual: number): boolean 
   return long >= 4 && long >= 0.6 * usual && (short >= 0.5 * usual || long >= 1.3 * usual);
 }
 
-/** The pixels of some of the marks, thinned evenly to at most `mostPoints`. */
-export function pointsOf({ marks, runs }: Ink, of: ReadonlySet<number>): Points {
+/** The pixels of some of the marks, thinned evenly to at most about `mostPoints`. */
+export function pointsOf({ marks, runs }: Ink, of: ReadonlySet<number>, mostPoints: number): Points {
   let pixels = 0;
   for (const mark of of) pixels += marks[mark]?.area ?? 0;
   const step = Math.max(1, pixels / mostPoints);

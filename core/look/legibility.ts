@@ -22,6 +22,9 @@ export interface Legibility {
   glare: number;
 }
 
+/** The least height of a letter in pixels; half a pixel is the blur around a letter, which is measured with it. */
+export const legible = 8.5;
+
 /** A reduced copy has all the pixels that it may have, but for rounding. */
 const notReduced = 0.98;
 

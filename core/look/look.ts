@@ -1,8 +1,9 @@
 import { decoded } from "./encoding.ts";
-import type { Grey, Quarter } from "./grey.ts";
+import { type Grey, lookPixels, type Quarter } from "./grey.ts";
 import { inkOf, pointsOf } from "./ink.ts";
 import { type Legibility, measure } from "./legibility.ts";
 import type { Net } from "./net.ts";
+import { type TextLine, textLinesOf } from "./text-lines.ts";
 import { textMarks } from "./text-marks.ts";
 import { tiltOf } from "./tilt.ts";
 import { uprightOf } from "./upright.ts";
@@ -19,11 +20,15 @@ export interface Look {
   legibility: Legibility;
   /** Clockwise degrees by which its lines are tilted then; 0 for at most 1, and where there is too little text. */
   tilt: number;
+  /** From top to bottom; empty where it is not known which way up the picture is. */
+  lines: TextLine[];
 }
 
 /** A smaller tilt does not affect reading, and a picture that is not turned can be sent as it is. */
 const leastTilt = 1;
 const mostTilt = 10.5;
+/** Of ink, by which the tilt is measured on a usual picture. */
+const mostPoints = 7_000;
 
 let net: Net | undefined;
 
@@ -34,9 +39,12 @@ export function look(grey: Grey): Look {
   const upright = uprightOf(grey, ink.marks, net);
   const { turn, letters } = upright;
   const legibility = measure(grey, upright);
-  if (turn === undefined) return { turn: null, tilt: 0, legibility };
-  const points = pointsOf(ink, textMarks(ink.marks, letters));
-  const tilt = tiltOf(points, grey, turn % 180 === 90);
-  const straightened = Math.abs(tilt) > leastTilt && Math.abs(tilt) <= mostTilt;
-  return { turn, tilt: straightened ? tilt : 0, legibility };
+  if (turn === undefined) return { turn: null, tilt: 0, legibility, lines: [] };
+  const text = textMarks(ink.marks, letters);
+  // Long paper has more lines, each of which needs its points.
+  const most = Math.round(mostPoints * Math.max(1, (grey.width * grey.height) / lookPixels));
+  const found = tiltOf(pointsOf(ink, text, most), grey, turn % 180 === 90);
+  const tilt = Math.abs(found) > leastTilt && Math.abs(found) <= mostTilt ? found : 0;
+  const lines = textLinesOf(ink.marks, text, { width: grey.width, height: grey.height, turn, tilt });
+  return { turn, tilt, legibility, lines };
 }

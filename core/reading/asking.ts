@@ -2,6 +2,7 @@ import type * as Config from "#core/config";
 import type * as Document from "#core/document/document";
 import { AppError } from "#core/error";
 import * as Budget from "#core/image/budget";
+import type { Look } from "#core/look/look";
 import * as Metrics from "#core/metrics/metrics";
 import type { AttemptRecord } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
@@ -15,17 +16,20 @@ import type { Settings, Work } from "./work.ts";
 
 export type Examine = typeof import("./examine.ts");
 
-/** An answer that counts, and the pages that it is about. */
+/** An answer that counts, and what it is about. */
 interface Answered {
-  pages: number[];
+  pieces: Pages.Piece[];
   answer: Vision.Answer;
 }
 
 /** Pages of the next call, which are prepared while the model answers this one. */
 interface Ready {
-  part: number[];
-  group: Promise<Pages.Group>;
+  part: Pages.Piece[];
+  group: ReturnType<typeof Pages.open>;
 }
+
+/** One piece is told from another by it. */
+const nameOf = ({ page, tile }: Pages.Piece) => `${page} ${tile?.number ?? 0}`;
 
 /**
  * Asks the model about the pages of a document, in as few calls as stay legible, in their order. While it answers one
@@ -35,6 +39,10 @@ interface Ready {
 export class Asking {
   readonly answered: Answered[] = [];
   readonly blank: number[] = [];
+  /** Pages whose print stays too small, as they would take too many tiles. */
+  readonly limited: number[] = [];
+  /** What the newest call is about. */
+  asked: Pages.Piece[] = [];
   readonly pageSizes: PageSize[] = [];
   /** Of a document whose pages are drawn. */
   textLayers: TextLayers | undefined;
@@ -43,10 +51,12 @@ export class Asking {
   readonly #model: Config.Model;
   readonly #work: Work;
   readonly #settings: Settings;
-  /** The newest picture of each page, and the call that it went with. */
-  readonly #sent = new Map<number, Sent>();
-  readonly #callOf = new Map<number, number>();
-  readonly #quality = new Map<number, Quality>();
+  /** The newest picture of each piece, and the call that it went with. */
+  readonly #sent = new Map<string, Sent>();
+  readonly #callOf = new Map<string, { piece: Pages.Piece; call: number }>();
+  readonly #quality = new Map<string, Quality>();
+  readonly #looks = new Map<number, Look>();
+  #isTiled = false;
   readonly #calls: CallRecord[] = [];
   readonly #attempts: (AttemptRecord & { call: number })[] = [];
   #examining: Promise<Examine> | undefined;
@@ -62,6 +72,11 @@ export class Asking {
     return this.#work.document.pages > 1;
   }
 
+  /** Its answers are joined to one. */
+  get isJoined(): boolean {
+    return this.isOfPages || this.#isTiled;
+  }
+
   /**
    * @throws VisionError of the call that failed; AppError `invalid_image` (`blank_page`, or of a page that cannot be
    *   read), `invalid_request` (`prompt_too_long`).
@@ -74,15 +89,15 @@ export class Asking {
     const parts = await Pages.parted(this.#work.pages, wish);
     let ready: Ready | undefined;
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-      const { group } = ready?.part === part ? ready : this.#open(part, wish);
-      const { pages, room } = await group;
-      const answering =
-        pages.length === 0
-          ? undefined
-          : this.#ask(
-              pages.map(({ number }) => number),
-              room,
-            );
+      const group = await (ready?.part === part ? ready : this.#open(part, wish)).group;
+      if ("parts" in group) {
+        parts.unshift(...group.parts);
+        this.#isTiled ||= group.parts.flat().some(({ tile }) => tile !== undefined);
+        if (group.limited !== undefined) this.limited.push(group.limited);
+        continue;
+      }
+      const { pieces, room } = group;
+      const answering = pieces.length === 0 ? undefined : this.#ask(pieces, room);
       const [next] = parts;
       ready = next && this.#open(next, wish);
       const again = await answering;
@@ -112,13 +127,14 @@ export class Asking {
 
   /** What the artifact says of pictures, texts and attempts. */
   record(): Pick<Artifact, "sent" | "sent_pages" | "calls"> & { attempts: AttemptRecord[] } {
-    const isSingle = !this.isOfPages && this.#calls.length < 2;
+    const isSingle = !this.isJoined && this.#calls.length < 2;
     const attempts = isSingle ? this.#attempts.map(({ call: _, ...attempt }) => attempt) : this.#attempts;
     const [only] = this.#sent.values();
-    if (!this.isOfPages) return { sent: only ?? null, ...(isSingle ? {} : { calls: this.#calls }), attempts };
-    const sentPages = [...this.#callOf].flatMap(([page, call]) => {
-      const sent = this.#sent.get(page);
-      return sent === undefined ? [] : [{ page, call, ...sent }];
+    if (!this.isJoined) return { sent: only ?? null, ...(isSingle ? {} : { calls: this.#calls }), attempts };
+    const sentPages = [...this.#callOf].flatMap(([name, { piece, call }]) => {
+      const sent = this.#sent.get(name);
+      const tile = piece.tile && { tile: piece.tile.number };
+      return sent === undefined ? [] : [{ page: piece.page, ...tile, call, ...sent }];
     });
     return { sent: null, sent_pages: sentPages, calls: this.#calls, attempts };
   }
@@ -136,16 +152,18 @@ export class Asking {
     return texts.length === 0 ? null : texts.join("\n");
   }
 
-  #open(part: number[], wish: Pages.Wish): Ready {
+  #open(part: Pages.Piece[], wish: Pages.Wish): Ready {
     const group = Pages.open(this.#work.document, part, wish, {
+      ...{ looks: this.#looks, pages: this.#work.pages.length },
       seeksBlank: this.isOfPages || this.#work.document.kind === "pdf",
-      onPrepared: ({ page, sent, blank, quality, ms }) => {
+      onPrepared: ({ of: page, sent, blank, quality, ms, ...piece }) => {
         this.imageMs += ms;
         this.#noteSize(page);
         this.textLayers?.read(page);
-        if (blank) this.blank.push(page.number);
-        else this.#sent.set(page.number, sent);
-        if (!blank && quality !== undefined) this.#quality.set(page.number, quality);
+        if (blank && piece.tile === undefined) this.blank.push(page.number);
+        if (blank) return;
+        this.#sent.set(nameOf(piece), sent);
+        if (quality !== undefined) this.#quality.set(nameOf(piece), quality);
       },
     });
     // The error is thrown where it is awaited; after a failure nothing awaits it.
@@ -159,27 +177,28 @@ export class Asking {
   }
 
   /** @returns the same pages in smaller parts, to be asked for again, of which the answer did not fit together. */
-  async #ask(pages: number[], room: Vision.Room): Promise<number[][] | undefined> {
-    for (const page of pages) this.#callOf.set(page, this.#calls.length + 1);
+  async #ask(pieces: Pages.Piece[], room: Vision.Room): Promise<Pages.Piece[][] | undefined> {
+    for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#calls.length + 1 });
+    this.asked = pieces;
     this.#settings.max_tokens = room.fit.maxTokens;
     const startedAt = Date.now();
     try {
-      const { discard, answer, error } = await this.#call(pages, room);
+      const { discard, answer, error } = await this.#call(pieces, room);
       if (answer !== undefined) {
-        this.answered.push({ pages, answer });
+        this.answered.push({ pieces, answer });
         return undefined;
       }
       if (error.code !== "answer_too_long") throw error;
-      if (pages.length > 1) {
+      if (pieces.length > 1) {
         discard();
-        return Pages.inParts(pages, 2);
+        return Pages.inParts(pieces, 2);
       }
-      if (!this.#isContinued(pages)) throw error;
+      if (!this.#isContinued(pieces)) throw error;
       // Few answers are cut: no cold start pays for it.
       const { goOn } = await import("./long-list/continuing.ts");
       const { deadline, handsOver = false } = this.#work;
-      const call = (next: Next) => this.#call(pages, room, next);
-      this.answered.push({ pages, answer: await goOn(error, { room, call, deadline, handsOver }) });
+      const call = (next: Next) => this.#call(pieces, room, next);
+      this.answered.push({ pieces, answer: await goOn(error, { room, call, deadline, handsOver }) });
       return undefined;
     } finally {
       this.inferenceMs += Date.now() - startedAt;
@@ -187,14 +206,16 @@ export class Asking {
   }
 
   /** Of several pages the answer is asked for again in parts; who sets its length wants to see it. */
-  #isContinued(pages: number[]): boolean {
-    return pages.length === 1 && this.#work.debug?.max_tokens === undefined;
+  #isContinued(pieces: Pages.Piece[]): boolean {
+    return pieces.length === 1 && this.#work.debug?.max_tokens === undefined;
   }
 
   /** Makes one call and records it. */
-  async #call(pages: number[], room: Vision.Room, next?: Next): Promise<Outcome> {
+  async #call(pieces: Pages.Piece[], room: Vision.Room, next?: Next): Promise<Outcome> {
+    const [tile] = pieces.flatMap((piece) => piece.tile ?? []);
     const record: CallRecord = {
-      ...{ call: this.#calls.length + 1, pages, raw_model_text: null, finish_reason: null },
+      ...{ call: this.#calls.length + 1, pages: pieces.map(({ page }) => page) },
+      ...{ raw_model_text: null, finish_reason: null, ...(tile && { tile }) },
       ...(next === undefined ? {} : { after_row: next.afterRow }),
     };
     this.#calls.push(record);
@@ -202,7 +223,7 @@ export class Asking {
       record.repeated = true;
     };
     try {
-      const asked = this.#asked(pages, room, next);
+      const asked = this.#asked(pieces, room, next);
       this.examining.catch(() => undefined);
       const answer = await asked;
       record.raw_model_text = answer.rawText;
@@ -218,15 +239,17 @@ export class Asking {
     }
   }
 
-  #asked(pages: number[], room: Vision.Room, next: Next | undefined): Promise<Vision.Answer> {
+  #asked(pieces: Pages.Piece[], room: Vision.Room, next: Next | undefined): Promise<Vision.Answer> {
     const { task, requestId, signal, deadline, endOnSuspect, log } = this.#work;
     const continuedFrom = next === undefined ? leastRows : 1;
+    const told = [Pages.toldOf(pieces), next?.text].filter((text) => text !== undefined);
     return Vision.ask(
       this.#model,
       {
         prompt: task.prompt,
         ...room.fit,
-        ...(next === undefined ? {} : { maxTokens: next.maxTokens, suffix: next.text }),
+        ...(next === undefined ? {} : { maxTokens: next.maxTokens }),
+        ...(told.length === 0 ? {} : { suffix: told.join("\n") }),
         schema: task.modelSchema,
         schemaName: task.id,
         temperature: this.#settings.temperature,
@@ -235,7 +258,7 @@ export class Asking {
       },
       {
         ...{ signal, deadline, endOnSuspect, room },
-        continuedFrom: this.#isContinued(pages) ? continuedFrom : undefined,
+        continuedFrom: this.#isContinued(pieces) ? continuedFrom : undefined,
         // The log names the call and the extract already.
         onEvent: ({ event, request_id: _, ...facts }) => {
           log.info(event, facts);

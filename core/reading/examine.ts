@@ -7,6 +7,7 @@ import type { Overridden } from "#core/task/own-schema";
 import type { Task } from "#core/task/task";
 import { validate } from "#core/task/validate";
 import type { Salvaged } from "#core/vision/answer/salvage";
+import type { Tile } from "./long-paper/tile.ts";
 import * as Merge from "./merge.ts";
 import * as Partial from "./partial.ts";
 import type { Extract } from "./schema.ts";
@@ -28,10 +29,33 @@ interface About {
   validate?: Overridden["validate"] | undefined;
 }
 
-/** One answer from those of several calls, in the order of their pages. */
-export function joined(work: About, values: readonly Record<string, unknown>[]): Merge.Merged {
-  const parts = values.map((value) => ({ value, normalized: canonical(work, value) }));
-  return Merge.merge(work.task, parts);
+/** The answer of a call, and what it is about. */
+export interface Answered {
+  page: number;
+  tile: Tile | undefined;
+  value: Record<string, unknown>;
+}
+
+/** One answer from those of several calls, in their order: of the tiles of a page first, then of the pages. */
+export function joined(work: About, answers: readonly Answered[]): Merge.Merged {
+  const merged = (parts: readonly Omit<Answered, "page">[]) =>
+    Merge.merge(
+      work.task,
+      parts.map(({ value, tile }) => ({ value, tile, normalized: canonical(work, value) })),
+    );
+  const pages: Answered[][] = [];
+  for (const answer of answers) {
+    const tiles = pages.at(-1);
+    const isOfSame = answer.tile !== undefined && tiles?.[0]?.tile !== undefined;
+    if (isOfSame && tiles?.[0]?.page === answer.page) tiles.push(answer);
+    else pages.push([answer]);
+  }
+  const [first] = pages;
+  // The parts of one page say nothing against each other: most of them have no head.
+  if (pages.length === 1 && first !== undefined) return { ...merged(first), disagree: [] };
+  const wholes = pages.map((tiles) => (tiles.length > 1 ? merged(tiles) : { value: tiles[0]?.value ?? {} }));
+  const whole = merged(wholes.map(({ value }) => ({ value, tile: undefined })));
+  return { ...whole, unclear: wholes.some((page) => "unclear" in page && page.unclear) };
 }
 
 /** A whole answer. Of a clock only the time of the row is used, so that a replay gives the same. */

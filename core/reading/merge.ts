@@ -1,5 +1,7 @@
 import type { Normalized } from "#core/canonical/normalize";
 import type { Task } from "#core/task/task";
+import * as Seam from "./long-paper/seam.ts";
+import type { Tile } from "./long-paper/tile.ts";
 
 /*
  * One answer from those of several calls, each about some pages of a document (docs/documents.md, "Several pages"): by
@@ -12,29 +14,34 @@ export interface Merged {
   value: Value;
   /** Paths of fields of which two pages say different things. */
   disagree: string[];
+  /** Two tiles should show the same rows, and do not. */
+  unclear: boolean;
 }
 
 /** An answer, and its canonical forms, by which two ways to print a value are compared. */
 interface Part {
   value: Value;
   normalized: Normalized;
+  /** Which part of its page it is about, if not all of it. */
+  tile?: Tile | undefined;
 }
 
-/** @param parts - in the order of the pages, at least one. */
+/** @param parts - in the order of the pages, or of the tiles of one page; at least one. */
 export function merge(task: Pick<Task, "fields" | "lastPage">, parts: readonly Part[]): Merged {
-  const disagree: string[] = [];
+  const merging: Merging = { task, parts, disagree: [], unclear: false };
   const value = ofGroup(
-    { task, parts, disagree },
+    merging,
     "",
     parts.map((part) => part.value),
   );
-  return { value, disagree };
+  return { value, disagree: merging.disagree, unclear: merging.unclear };
 }
 
 interface Merging {
   task: Pick<Task, "lastPage">;
   parts: readonly Part[];
   disagree: string[];
+  unclear: boolean;
 }
 
 const isGroup = (value: unknown): value is Value =>
@@ -62,13 +69,27 @@ function ofField(merging: Merging, path: string, values: readonly unknown[]): un
   if (values.some(Array.isArray)) {
     const lists = values.filter(Array.isArray) as unknown[][];
     if (isLast) return lists.findLast((list) => list.length > 0) ?? lists.at(-1);
-    return lists.flat().filter((row) => !isCarried(row));
+    return rowsOf(merging, values).filter((row) => !isCarried(row));
   }
   if (values.some(isGroup)) return ofGroup(merging, path, values);
   const given = values.filter((value) => value !== undefined && value !== null);
   if (isLast) return given.at(-1) ?? null;
   if (contradict(merging.parts, path, values)) merging.disagree.push(path);
   return given[0] ?? null;
+}
+
+/** The rows of all parts; of two tiles of a page the rows that both show are taken once. */
+function rowsOf(merging: Merging, values: readonly unknown[]): unknown[] {
+  let all: unknown[] = [];
+  for (const [at, value] of values.entries()) {
+    const [before, { tile } = {}] = [merging.parts[at - 1]?.tile, merging.parts[at]];
+    const rows = Array.isArray(value) ? value : [];
+    const isBelow = tile !== undefined && before?.number === tile.number - 1;
+    const joined = isBelow ? Seam.join(all, rows, tile.shared) : undefined;
+    if (joined?.isClear === false) merging.unclear = true;
+    all = joined?.rows ?? [...all, ...rows];
+  }
+  return all;
 }
 
 /** Two pages say different things: neither the same in another form, nor a part of the other. */

@@ -6,6 +6,8 @@ import * as Processor from "#core/model/processor";
 import * as Profiles from "#core/model/profiles/profiles";
 import * as ContextLength from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
+import type { Tile } from "./long-paper/tile.ts";
+import * as Tiles from "./long-paper/tiles.ts";
 import { type Quality, qualityOf } from "./quality.ts";
 import type { Sent } from "./schema.ts";
 
@@ -24,9 +26,15 @@ export interface Wish {
   signal: AbortSignal;
 }
 
-/** A page that was prepared, and how long that took. */
-interface PreparedPage {
-  page: Document.Page;
+/** A page, or a part of one that is too long for one picture. */
+export interface Piece {
+  page: number;
+  tile?: Tile | undefined;
+}
+
+/** A piece that was prepared, and how long that took. */
+interface Prepared extends Piece {
+  of: Document.Page;
   sent: Sent;
   blank: boolean;
   ms: number;
@@ -34,79 +42,172 @@ interface PreparedPage {
   quality: Quality | undefined;
 }
 
-/** The pages of one call with the room that they share; `pages` without those that are blank. */
-export interface Group {
-  pages: Document.Page[];
+/** The pieces of one call with the room that they share; `pieces` without those that are blank. */
+interface Group {
+  pieces: Piece[];
   room: Vision.Room;
 }
+
+/** Smaller parts, each for a call of its own: together, or as one picture, print would be too small. */
+interface Parts {
+  parts: Piece[][];
+  /** A page that had to stay too small, as it would take too many tiles. */
+  limited?: number | undefined;
+}
+
+/** The most tiles of a page, and of all pages together. */
+const tilesOfPage = 16;
+const tilesOfDocument = 64;
 
 /**
  * The pages in the parts that go to one call each: as many together as stay legible, at most as many as the server takes,
  * and in parts of about the same size.
  */
-export async function parted(pages: readonly number[], wish: Wish): Promise<number[][]> {
-  if (pages.length === 1) return [[...pages]];
-  const maxModelLen = await ContextLength.contextLength(wish.server, wish.signal);
-  const { promptTokens, maxTokens, mostTokens = Number.POSITIVE_INFINITY } = wish;
-  const { processor } = Profiles.choose(wish.server.model, wish.server.profile);
-  const bounds = Processor.bounds(processor);
-  const room = { maxModelLen, promptTokens, maxOutputTokens: Math.min(maxTokens, mostTokens), bounds };
+export async function parted(pages: readonly number[], wish: Wish): Promise<Piece[][]> {
+  const pieces = pages.map((page): Piece => ({ page }));
+  if (pieces.length === 1) return [pieces];
+  const room = await roomOf(wish);
   const most = Budget.picturesPerCall(room, Math.min(wish.server.maxImages, pages.length));
-  return inParts(pages, Math.ceil(pages.length / most));
+  return inParts(pieces, Math.ceil(pages.length / most));
+}
+
+async function roomOf({ server, signal, promptTokens, maxTokens, mostTokens }: Wish): Promise<Budget.Room> {
+  const maxModelLen = await ContextLength.contextLength(server, signal);
+  const bounds = Processor.bounds(Profiles.choose(server.model, server.profile).processor);
+  return { maxModelLen, promptTokens, maxOutputTokens: Math.min(maxTokens, mostTokens ?? maxTokens), bounds };
 }
 
 /** So many parts, whose sizes differ by one at most. */
-export function inParts(pages: readonly number[], count: number): number[][] {
+export function inParts<T>(pages: readonly T[], count: number): T[][] {
   return Array.from({ length: count }, (_, part) =>
     pages.slice(Math.ceil((pages.length * part) / count), Math.ceil((pages.length * (part + 1)) / count)),
   );
 }
 
+interface How {
+  seeksBlank: boolean;
+  /** What was seen of pages, each once. */
+  looks: Map<number, Look>;
+  /** Pages of the whole document. */
+  pages: number;
+  onPrepared(prepared: Prepared): void;
+}
+
 /**
- * Prepares the pages of one call.
+ * Prepares the pieces of one call.
  * @param how.seeksBlank - leave blank pages out.
  * @param how.onPrepared - told of every picture that is made, in its newest size.
+ * @returns smaller parts instead, where print would be too small.
  * @throws AppError as Vision.Room.open does, and of a page that cannot be read.
  */
 export async function open(
   document: Document.Document,
-  numbers: readonly number[],
+  pieces: readonly Piece[],
   wish: Wish,
-  how: { seeksBlank: boolean; onPrepared(prepared: PreparedPage): void },
-): Promise<Group> {
+  how: How,
+): Promise<Group | Parts> {
   const { signal, server } = wish;
-  const pages: Document.Page[] = [];
-  for (const number of numbers) pages.push(await Document.page(document, number, { signal }));
-  const looks = new Map<number, Look>();
-  const lookAt = async (page: Document.Page): Promise<Look | undefined> => {
-    const known = looks.get(page.number);
-    if (known !== undefined || !server.look) return known;
-    const look = await Document.look(page, { signal });
-    looks.set(page.number, look);
+  const opened: (Piece & { of: Document.Page })[] = [];
+  for (const piece of pieces)
+    opened.push({ ...piece, of: await Document.page(document, piece.page, { signal }) });
+  const lookAt = async (page: Document.Page): Promise<Look> => {
+    const look = how.looks.get(page.number) ?? (await Document.look(page, { signal }));
+    how.looks.set(page.number, look);
     return look;
   };
-  let printed = pages;
+  const smaller = await smallerParts(opened, wish, { ...how, lookAt });
+  if (smaller !== undefined) return smaller;
+  let printed = opened;
+  const told = toldOf(pieces) ?? "";
   const room = await Vision.Room.open({
-    ...{ server, signal, exact: wish.exact, pictures: pages.length },
-    ...{ textKey: wish.textKey, onUnclear: wish.onUnclear },
-    ...{ promptTokens: wish.promptTokens, maxTokens: wish.maxTokens, mostTokens: wish.mostTokens },
+    ...{ server, signal, exact: wish.exact, pictures: pieces.length },
+    ...{ textKey: `${wish.textKey}${told === "" ? "" : " tile"}`, onUnclear: wish.onUnclear },
+    promptTokens: wish.promptTokens + Budget.textTokens(told),
+    ...{ maxTokens: wish.maxTokens, mostTokens: wish.mostTokens },
     prepare: async (maxImageTokens, encodeAs) => {
       const sent = [];
-      for (const page of printed) {
+      for (const piece of printed) {
         const startedAt = Date.now();
-        const seeksBlank = how.seeksBlank;
-        const look = await lookAt(page);
-        const prepared = await Document.prepare(page, { maxImageTokens, encodeAs, look, signal, seeksBlank });
+        const { seeksBlank } = how;
+        const look = server.look ? await lookAt(piece.of) : undefined;
+        const region = piece.tile && regionOf(piece.tile);
+        const options = { maxImageTokens, encodeAs, look, signal, seeksBlank, region };
+        const prepared = await Document.prepare(piece.of, options);
         const blank = prepared.blank === true;
-        const quality = look && qualityOf(look.legibility, prepared);
-        how.onPrepared({ page, sent: described(prepared), blank, quality, ms: Date.now() - startedAt });
-        if (!blank) sent.push({ page, prepared });
+        const quality = look && qualityOf(look.legibility, wholeOf(prepared, piece.tile));
+        how.onPrepared({ ...piece, sent: described(prepared), blank, quality, ms: Date.now() - startedAt });
+        if (!blank) sent.push({ piece, prepared });
       }
-      printed = sent.map(({ page }) => page);
+      printed = sent.map(({ piece }) => piece);
       return sent.map(({ prepared }) => prepared);
     },
   });
-  return { pages: printed, room };
+  return { pieces: printed.map(({ page, tile }) => ({ page, tile })), room };
+}
+
+/** What is said behind the pictures of a call; undefined for whole pages. */
+export function toldOf([piece]: readonly Piece[]): string | undefined {
+  return piece?.tile && Tiles.told(piece.tile);
+}
+
+/** Halves of several pages, or the tiles of one, where print would be too small; undefined where it is not. */
+async function smallerParts(
+  pieces: readonly (Piece & { of: Document.Page })[],
+  wish: Wish,
+  { lookAt, pages }: Pick<How, "pages"> & { lookAt(page: Document.Page): Promise<Look> },
+): Promise<Parts | undefined> {
+  if (pieces.some(({ tile }) => tile !== undefined)) return undefined;
+  const imageTokens = await imageTokensEach(wish, pieces.length);
+  if (imageTokens === undefined) return undefined;
+  for (const { of } of pieces) {
+    const look = wish.server.look ? await lookAt(of) : undefined;
+    const size = Document.uprightSize(of, look);
+    if (pieces.length > 1) {
+      if (!Tiles.isTooSmall({ ...size, look }, imageTokens)) continue;
+      return {
+        parts: inParts(
+          pieces.map(({ page }): Piece => ({ page })),
+          2,
+        ),
+      };
+    }
+    const most = Math.max(2, Math.min(tilesOfPage, Math.floor(tilesOfDocument / pages)));
+    const first = Tiles.cut({ ...size, look }, { imageTokens, most });
+    if (first === undefined) return undefined;
+    // Nobody wants a look, but where its lines are only a look says.
+    const lines = look === undefined ? linesOf(await lookAt(of)) : look.lines;
+    const { tiles, isEnough } = Tiles.cut({ ...size, look, lines }, { imageTokens, most }) ?? first;
+    const parts = tiles.map((tile): Piece[] => [{ page: of.number, tile }]);
+    return { parts, ...(isEnough ? {} : { limited: of.number }) };
+  }
+  return undefined;
+}
+
+/** Of a page that is sent as it lies: lines of one that lies otherwise are elsewhere. */
+const linesOf = ({ turn, tilt, lines }: Look) => (turn === 0 && tilt === 0 ? lines : []);
+
+/** What `Document.prepare` gets for each of so many pictures; undefined where text alone leaves no room, as its room says. */
+async function imageTokensEach(wish: Wish, images: number): Promise<number | undefined> {
+  const { server } = wish;
+  try {
+    const share = Budget.share({ ...(await roomOf(wish)), images });
+    const { processor } = Profiles.choose(server.model, server.profile);
+    const pixels = Math.min(
+      Processor.pixelsFor(processor, share.imageTokens),
+      server.maxPixels ?? Number.POSITIVE_INFINITY,
+    );
+    return Math.max(Budget.minImageTokens, Math.floor(pixels / Budget.patchPixels ** 2));
+  } catch (thrown) {
+    if (Budget.isPromptTooLong(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+const regionOf = ({ top, bottom }: Tile) => ({ left: 0, top, width: 1, height: bottom - top });
+
+/** The size that the whole page would have at a tile's scale. */
+function wholeOf({ width, height }: Document.Prepared, tile: Tile | undefined) {
+  return { width, height: tile === undefined ? height : height / (tile.bottom - tile.top) };
 }
 
 function described({ sha256, width, height, mimeType, bytes, turned }: Document.Prepared): Sent {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Legibility } from "#core/look/legibility";
+import { type Legibility, legible } from "#core/look/legibility";
 
 /* Whether a picture can be read well: advice to whoever takes pictures, never a refusal. */
 
@@ -24,8 +24,6 @@ export type Quality = z.output<typeof Quality>;
 const sharp = 0.6;
 const bright = 80;
 const mostGlare = 0.05;
-/** Pixels; half a pixel is the blur around a letter, which is measured with it. */
-const legible = 8.5;
 /** With fewer letters there is nothing to measure. */
 const leastLetters = 3;
 

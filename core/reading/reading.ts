@@ -140,12 +140,17 @@ function examine(
   work: Work & Pick<Extract, "embedded">,
   asking: Asking,
 ): Partial<Performed["answer"]> {
-  const values = asking.answered.map(({ answer }) => answer.value);
-  const { value, disagree } = asking.isOfPages
-    ? Examine.joined(work, values)
-    : { value: values[0] ?? {}, disagree: [] };
-  const warnings = Warning.ofPages({ blank: asking.blank, disagree });
+  const answers = asking.answered.map(answeredOf);
+  const { value, disagree } = asking.isJoined
+    ? Examine.joined(work, answers)
+    : { value: answers[0]?.value ?? {}, disagree: [] };
+  const warnings = Warning.ofPages({ blank: asking.blank, limited: asking.limited, disagree });
   return { result: value, ...Examine.whole(work, value), warnings };
+}
+
+/** An answer by the page, or the part of one, that it is about. */
+function answeredOf({ pieces: [piece], answer: { value } }: Asking["answered"][number]) {
+  return { page: piece?.page ?? 1, tile: piece?.tile, value };
 }
 
 /** Records an answer, its evaluation, and how the model was asked for it. */
@@ -187,8 +192,9 @@ async function recordFailure(
   if (partial === null) return;
   const validateAt = Date.now();
   const Examine = await import("./examine.ts");
-  const values = [...asking.answered.map(({ answer }) => answer.value), partial.value];
-  const value = asking.isOfPages ? Examine.joined(work, values).value : partial.value;
+  const [{ page, tile } = { page: 1, tile: undefined }] = asking.asked;
+  const answers = [...asking.answered.map(answeredOf), { page, tile, value: partial.value }];
+  const value = asking.isJoined ? Examine.joined(work, answers).value : partial.value;
   performed.answer = {
     ...performed.answer,
     result: value,

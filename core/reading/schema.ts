@@ -5,6 +5,7 @@ import { codes } from "#core/error";
 import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
 import * as Debug from "#core/task/debug";
+import type { Tile } from "./long-paper/tile.ts";
 import { Pages } from "./page-numbers.ts";
 import { Quality } from "./quality.ts";
 import { Warnings } from "./warning.ts";
@@ -211,6 +212,8 @@ export interface CallRecord {
   pages: number[];
   raw_model_text: string | null;
   finish_reason: string | null;
+  /** For a call about a part of a long page. */
+  tile?: Tile;
   /** For an answer that continues one that used up its tokens: the number of rows of the list before it. */
   after_row?: number;
   /** The call's answer does not count: it did not fit, or not to the rows before it, and was asked for again. */
@@ -247,7 +250,7 @@ export interface Artifact extends Extract {
   } | null;
   /** The picture that was sent; null where none was, and of a document of several pages. */
   sent: Sent | null;
-  /** Of a document of several pages: what was sent of each, and with which call. `tile`: a part of a page. */
+  /** Of several pages, or of a page in tiles: what was sent of each, and with which call. `tile`: the part's number. */
   sent_pages?: (Sent & { page: number; tile?: number; call: number })[];
   /** Of several pages, and of an answer that goes on: each call's text. `raw_model_text` has all of them, one after the other. */
   calls?: CallRecord[];

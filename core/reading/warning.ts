@@ -38,6 +38,17 @@ const PagesDisagree = z
   })
   .meta({ id: "PagesDisagree", description: "Two pages say different things in the head of the document." });
 
+const TilesLimited = z
+  .object({
+    code: z.literal("tiles_limited"),
+    pages: numbers.meta({ description: "Their numbers, from 1." }),
+  })
+  .meta({
+    id: "TilesLimited",
+    description:
+      "Pages so long that as many parts as a page is read in leave their print too small: send them in several pictures.",
+  });
+
 const EmbeddedNotRead = z
   .object({
     code: z.literal("embedded_not_read"),
@@ -70,6 +81,7 @@ export const Warning = z
     PagesNotRead,
     BlankPages,
     PagesDisagree,
+    TilesLimited,
     EmbeddedNotRead,
     PdfRepaired,
     FontsMissing,
@@ -88,9 +100,14 @@ export const ofFile = ({ repaired, pages, frames }: File): Warning[] => [
   ...(pages === 1 && frames > 1 ? [{ code: "pages_not_read" as const, read: 1, of: frames }] : []),
 ];
 
-/** For a document of several pages. */
-export function ofPages({ blank, disagree }: { blank: readonly number[]; disagree: string[] }): Warning[] {
+/** For a document of several pages, or of pages in tiles. */
+export function ofPages({
+  blank,
+  limited,
+  disagree,
+}: Record<"blank" | "limited", readonly number[]> & { disagree: string[] }): Warning[] {
   return [
+    ...(limited.length > 0 ? [{ code: "tiles_limited" as const, pages: [...limited] }] : []),
     ...(blank.length > 0 ? [{ code: "blank_pages" as const, pages: [...blank] }] : []),
     ...(disagree.length > 0 ? [{ code: "pages_disagree" as const, fields: disagree }] : []),
   ];
@@ -103,6 +120,8 @@ export function told(warning: Warning): string {
       return `page ${warning.read === 1 ? "1" : `1 to ${warning.read}`} of ${warning.of} was read, the others were not`;
     case "blank_pages":
       return `blank, and left out: page ${warning.pages.join(", ")}`;
+    case "tiles_limited":
+      return `so long that print stays too small: page ${warning.pages.join(", ")}`;
     case "fonts_missing":
       return `words are not read, as their fonts are not in the file: page ${warning.pages.join(", ")}`;
     case "embedded_not_read":

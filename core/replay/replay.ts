@@ -108,6 +108,7 @@ async function computedOf(
   return value === undefined ? none : { result: value, ...Examine.whole(about, value) };
 }
 
+type Answered = import("#core/reading/examine").Answered;
 type About = Parameters<typeof import("#core/reading/examine").whole>[0];
 
 /** For several calls (several pages, or a long list), their answers, joined as they were then. */
@@ -120,12 +121,14 @@ function ofCalls(
   const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
   const answers = Continued.grouped(calls);
   // A document of one page is its answer, whose rows are all rows.
-  const joined = (values: Record<string, unknown>[]) =>
-    artifact.sent_pages === undefined ? (values[0] ?? {}) : Examine.joined(about, values).value;
+  const joined = (values: Answered[]) =>
+    artifact.sent_pages === undefined ? (values[0]?.value ?? {}) : Examine.joined(about, values).value;
   if (artifact.error?.code === "answer_too_long") {
     const salvaged = Continued.salvagedIn(answers.at(-1) ?? []);
     if (salvaged === undefined) return { ...none, complete: false };
-    const value = joined([...objectsIn(answers.slice(0, -1), [extractJson, extractLast]), salvaged.value]);
+    const last = aboutOf(answers.at(-1) ?? []);
+    const others = objectsIn(answers.slice(0, -1), [extractJson, extractLast]);
+    const value = joined([...others, { ...last, value: salvaged.value }]);
     return { ...none, result: value, complete: false, ...Examine.partial(about, { ...salvaged, value }) };
   }
   if (artifact.status === "failed") return none;
@@ -144,10 +147,16 @@ const objectsIn = (answers: readonly Continued.Text[][], readers: readonly (type
   answers.flatMap((texts) => {
     for (const reader of readers) {
       const value = Continued.wholeIn(texts, reader);
-      if (value !== undefined) return [value];
+      if (value !== undefined) return [{ ...aboutOf(texts), value }];
     }
     return [];
   });
+
+/** The page, or the part of one, that a call is about. */
+const aboutOf = ([text]: readonly Continued.Text[]) => ({
+  page: text?.call.pages[0] ?? 1,
+  tile: text?.call.tile,
+});
 
 /**
  * The one object of the model's text. An artifact does not say whether its text came as the answer or as reasoning, where

@@ -1,5 +1,6 @@
 import type { extractJson, JsonObject } from "#core/vision/answer/json";
 import { type Salvaged, salvage } from "#core/vision/answer/salvage";
+import type { Tile } from "../long-paper/tile.ts";
 import { leastRows } from "./least-rows.ts";
 
 /*
@@ -102,10 +103,13 @@ export function join(begun: Begun, seam: number, next: JsonObject): Joined | und
 export interface Text {
   text: string;
   afterRow: number | undefined;
+  call: Recorded;
 }
 
 /** What the record of a call says of its text. */
 interface Recorded {
+  pages: number[];
+  tile?: Tile;
   raw_model_text: string | null;
   after_row?: number;
   repeated?: true;
@@ -114,9 +118,10 @@ interface Recorded {
 /** The texts of calls that count, by the answers that they are parts of. */
 export function grouped(calls: readonly Recorded[]): Text[][] {
   const answers: Text[][] = [];
-  for (const { raw_model_text, after_row: afterRow, repeated } of calls) {
+  for (const call of calls) {
+    const { raw_model_text, after_row: afterRow, repeated } = call;
     if (repeated) continue;
-    const text = { text: raw_model_text ?? "", afterRow };
+    const text = { text: raw_model_text ?? "", afterRow, call };
     if (afterRow === undefined) answers.push([text]);
     else answers.at(-1)?.push(text);
   }

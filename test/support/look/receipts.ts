@@ -11,6 +11,9 @@ export interface Drawn {
   bytes: Buffer;
   /** Clockwise, in degrees. */
   tilt: number;
+  /** How many lines of text there are, and how many of them have something at the right edge. */
+  lines: number;
+  amounts: number;
 }
 
 interface Random {
@@ -136,6 +139,8 @@ interface Paper {
   svg: string;
   width: number;
   height: number;
+  lines: number;
+  amounts: number;
 }
 
 /** The paper alone, its upper left corner at 0, 0; text of `font` pixels. */
@@ -149,7 +154,8 @@ function paperOf(r: Random, { family, font, ink }: { family: string; font: numbe
     parts.push(
       `<text xml:space="preserve" x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${how.anchor}" font-size="${(font * how.size).toFixed(1)}"${how.bold ? ' font-weight="bold"' : ""}>${escaped(text)}</text>`,
     );
-  for (const line of linesOf(r)) {
+  const lines = linesOf(r);
+  for (const line of lines) {
     if (line.kind === "gap") y += pitch * r.between(0.4, 1.2);
     else if (line.kind === "rule") {
       const dash = r.one(["", ` stroke-dasharray="${font * 0.5} ${font * 0.25}"`]);
@@ -179,7 +185,13 @@ function paperOf(r: Random, { family, font, ink }: { family: string; font: numbe
       y += pitch;
     }
   }
-  return { svg: `<g font-family="${family}" fill="${ink}">${parts.join("")}</g>`, width, height: y + margin };
+  return {
+    svg: `<g font-family="${family}" fill="${ink}">${parts.join("")}</g>`,
+    width,
+    height: y + margin,
+    lines: lines.filter(({ kind }) => kind === "centred" || kind === "left" || kind === "row").length,
+    amounts: lines.filter(({ kind, right }) => kind === "row" && right !== "").length,
+  };
 }
 
 /** Grey of a channel as a color, a little warm or cold. */
@@ -254,10 +266,11 @@ export async function draw(
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><defs>
 <linearGradient id="s" gradientTransform="rotate(${angle} 0.5 0.5)"><stop offset="0" stop-color="#000" stop-opacity="0"/><stop offset="${r.between(0.3, 0.7).toFixed(2)}" stop-color="#000" stop-opacity="0"/><stop offset="1" stop-color="#000" stop-opacity="${(shade / 255).toFixed(3)}"/></linearGradient></defs>
 ${tableOf(r, width, height)}<g transform="translate(${width / 2} ${height / 2}) rotate(${tilt.toFixed(3)}) translate(${-paper.width / 2} ${-paper.height / 2})"><rect width="${paper.width}" height="${paper.height}" fill="${tone(r, level)}"/>${foldsOf(r, paper)}${paper.svg}</g><rect width="${width}" height="${height}" fill="url(#s)"/></svg>`;
-  return { bytes: await worn(r, Buffer.from(svg), wear), tilt };
+  const { lines, amounts } = paper;
+  return { bytes: await worn(r, Buffer.from(svg), wear), tilt, lines, amounts };
 }
 
-function foldsOf(r: Random, { width, height }: Paper): string {
+function foldsOf(r: Random, { width, height }: Pick<Paper, "width" | "height">): string {
   if (!r.chance(0.3)) return "";
   return Array.from({ length: r.whole(1, 3) }, () => {
     const y = r.between(0.1, 0.9) * height;

@@ -1,0 +1,10 @@
+import type { Shape, Size } from "./format/format.ts";
+
+/** Pixels of a drawn page beyond these show no more: print of 4 points is 17 pixels high. */
+const mostDotsPerInch = 300;
+
+/** The pixels that a page has, or is drawn with at most. */
+export function pixelsOf({ width, height, unit }: Shape): Size {
+  const scale = unit === "points" ? mostDotsPerInch / 72 : 1;
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}

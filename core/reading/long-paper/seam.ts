@@ -1,0 +1,153 @@
+import leven from "leven";
+import type { Tile } from "./tile.ts";
+
+/*
+ * The rows of two tiles of a page that share some lines. The last rows of the upper tile and the first of the lower one
+ * are the same rows: as many as fit by what they say and, where several numbers fit (equal neighbors), as many as the shared lines hold.
+ */
+
+type Row = Record<string, unknown>;
+
+interface Joined {
+  rows: unknown[];
+  /** False where no rows of the two are the same although there are some in the shared lines: all are kept then. */
+  isClear: boolean;
+}
+
+/** Where it is not known how many lines are shared. */
+const usualLines = 12;
+/** Names of the same thing may differ by this share of their letters. */
+const misread = 0.25;
+const weights = { same: 1, near: 0.7, part: 0.5, piece: -1.5, other: -1.5 };
+/** A piece of a row counts so at the top of the lower tile. */
+const piece = 0.2;
+/** Of the best that a number of rows could have. */
+const leastShare = 0.5;
+const skipped = -0.6;
+
+export function join(before: readonly unknown[], after: readonly unknown[], shared: Tile["shared"]): Joined {
+  const most = Math.min(before.length, after.length, (shared?.lines ?? usualLines) + 1);
+  const fitting = Array.from({ length: most }, (_, at) => at + 1)
+    .map((count) => ({ count, share: shareOf(before.slice(-count), after.slice(0, count)) / count }))
+    .filter(({ share }) => share >= leastShare);
+  const expected = shared?.amounts;
+  const best = fitting.toSorted((a, b) => {
+    const clearer = Number(b.share >= 0.9) - Number(a.share >= 0.9);
+    const nearer = expected === undefined ? 0 : Math.abs(a.count - expected) - Math.abs(b.count - expected);
+    return clearer || nearer || b.share - a.share || b.count - a.count;
+  })[0];
+  if (best !== undefined) return { rows: overlaid(before, after, best.count), isClear: true };
+  return woven(before, after, most) ?? { rows: [...before, ...after], isClear: most === 0 || expected === 0 };
+}
+
+/** How well these rows fit one by one; the last above may lack what stands below its tile, and the first below likewise. */
+function shareOf(above: readonly unknown[], below: readonly unknown[]): number {
+  let sum = 0;
+  for (const [at, row] of above.entries()) {
+    const found = likeness(row, below[at]);
+    const isEdge = at === 0 || at === above.length - 1;
+    if (found === "part" && !isEdge) sum += weights.other;
+    else sum += found === "piece" && at === 0 ? piece : weights[found];
+  }
+  return sum;
+}
+
+/** Of two readings of a row the one that says more. */
+function overlaid(before: readonly unknown[], after: readonly unknown[], count: number): unknown[] {
+  const start = before.length - count;
+  const both = before.slice(start).map((row, at) => fuller(row, after[at]));
+  return [...before.slice(0, start), ...both, ...after.slice(count)];
+}
+
+const fuller = (above: unknown, below: unknown) =>
+  Object.keys(saidOf(below)).length > Object.keys(saidOf(above)).length ? below : above;
+
+/**
+ * Where one of the tiles lacks a row that the other has: the rows of both in their order (the longest common subsequence of
+ * the upper's last and the lower's first rows, by dynamic programming).
+ * @returns undefined where they have too little in common.
+ */
+function woven(before: readonly unknown[], after: readonly unknown[], most: number): Joined | undefined {
+  const above = before.slice(Math.max(0, before.length - most - 1));
+  const below = after.slice(0, most + 1);
+  type Way = { score: number; pairs: number; rows: unknown[] };
+  const better = (ways: Way[]) => ways.reduce((best, way) => (way.score > best.score ? way : best));
+  // Rows of the upper tile above the shared lines cost nothing, nor do those of the lower one below them.
+  let column: Way[] = [{ score: 0, pairs: 0, rows: [] }];
+  for (const row of below)
+    column.push({
+      ...(column.at(-1) as Way),
+      score: (column.at(-1) as Way).score + skipped,
+      rows: [...(column.at(-1) as Way).rows, row],
+    });
+  for (const [up, row] of above.entries()) {
+    const next: Way[] = [{ score: 0, pairs: 0, rows: above.slice(0, up + 1) }];
+    for (const [down, other] of below.entries()) {
+      const [diagonal, left, over] = [column[down] as Way, column[down + 1] as Way, next[down] as Way];
+      const weight = weights[likeness(row, other)];
+      next.push(
+        better([
+          {
+            score: diagonal.score + weight,
+            pairs: diagonal.pairs + (weight > 0 ? 1 : 0),
+            rows: [...diagonal.rows, fuller(row, other)],
+          },
+          { ...left, score: left.score + skipped, rows: [...left.rows, row] },
+          { ...over, score: over.score + skipped, rows: [...over.rows, other] },
+        ]),
+      );
+    }
+    column = next;
+  }
+  const ends = column.map((way, at) => ({ ...way, rows: [...way.rows, ...below.slice(at)] }));
+  const best = better(ends);
+  if (best.pairs < 2 || best.score < 0.5) return undefined;
+  return {
+    rows: [...before.slice(0, before.length - above.length), ...best.rows, ...after.slice(below.length)],
+    isClear: true,
+  };
+}
+
+/**
+ * What two readings of rows have to do with each other. `part`: one says less, and nothing else. `piece`: something is the
+ * same, as where the first line of a row stands above its tile.
+ */
+function likeness(above: unknown, below: unknown): keyof typeof weights {
+  const [a, b] = [saidOf(above), saidOf(below)];
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  const of = { same: 0, near: 0, name: 0, misread: 0, apart: 0, alone: 0 };
+  for (const name of names) {
+    const [one, other] = [a[name], b[name]];
+    if (one === undefined || other === undefined) of.alone += 1;
+    else if (one === other || isNear(one, other)) {
+      of[one === other ? "same" : "near"] += 1;
+      if (isName(one)) of.name += 1;
+    } else of[isName(one) || isName(other) ? "apart" : "misread"] += 1;
+  }
+  if (of.apart > 0 || of.misread > 1) return of.same > 0 ? "piece" : "other";
+  if (of.misread === 1) return of.name > 0 && of.same > 0 ? "near" : "other";
+  if (of.same + of.near === 0) return "other";
+  if (of.alone > 0) return "part";
+  return of.near > 0 ? "near" : "same";
+}
+
+/** The texts of a row without case, blanks and what is null. */
+function saidOf(row: unknown): Row & Record<string, string> {
+  const fields = typeof row === "object" && row !== null ? Object.entries(row) : [["", row]];
+  return Object.fromEntries(
+    fields.flatMap(([name, value]) => {
+      if (value === null || value === undefined || value === "") return [];
+      const text = typeof value === "string" ? value : JSON.stringify(value);
+      return [[name, text.normalize("NFKC").toLowerCase().replace(/\s+/g, "")]];
+    }),
+  );
+}
+
+const isName = (text: string) => /\p{L}{3}/u.test(text);
+const digitsOf = (text: string) => text.replace(/[^\p{N}]/gu, "");
+
+/** Letters of names may be misread; of numbers each digit counts. */
+function isNear(a: string, b: string): boolean {
+  if (!isName(a) || !isName(b) || digitsOf(a) !== digitsOf(b)) return false;
+  return leven(a, b) <= misread * Math.max(a.length, b.length);
+}
