@@ -99,7 +99,7 @@ export const functions = {
     pdf: true,
     sends: ["single", "urgent"],
     asksModel: true,
-    maxBundleKb: 912,
+    maxBundleKb: 1358,
   },
   // Announces uploads: one signature and at most two SQL round trips.
   uploads: {
@@ -107,7 +107,7 @@ export const functions = {
     memoryMb: 512,
     timeoutMs: 10_000,
     links: ["database", "bucket"],
-    maxBundleKb: 700,
+    maxBundleKb: 704,
   },
   // Answers polls: one SQL read, and one object if the answer is not in the row. The timeout allows for one slow read.
   extracts: {
@@ -125,7 +125,7 @@ export const functions = {
     // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 810,
+    maxBundleKb: 814,
   },
   // Reads runs and their items; deletes the objects of up to 1,000 items in one call.
   runs: {
@@ -171,7 +171,7 @@ export const functions = {
     timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent", "later"],
-    maxBundleKb: 856,
+    maxBundleKb: 862,
   },
   // One picture of a run: decodes it like `extract`.
   item: {
@@ -182,7 +182,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["plan", "item", "urgent"],
-    maxBundleKb: 866,
+    maxBundleKb: 1310,
   },
   // Ends the work of messages that were received too often. It acts only after a successful read, and the planner sends
   // the next items.
@@ -213,7 +213,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["single", "urgent"],
-    maxBundleKb: 832,
+    maxBundleKb: 1274,
   },
   // Once a minute it repairs rows, messages and inputs that no worker holds. It ends before its next call begins.
   reconcile: {
@@ -224,7 +224,7 @@ export const functions = {
     // To find out whether a message waits in the queue or was lost.
     asks: ["plan", "item", "single", "urgent"],
     sends: ["plan", "item", "single", "later", "urgent"],
-    maxBundleKb: 824,
+    maxBundleKb: 834,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them in one call.
   debug: {
