@@ -40,6 +40,18 @@ describe("image_base64", () => {
     ]) {
       expect(codeOf(text), text).toBe("invalid_request");
     }
+    // Any mixture of letters, ends, blanks and what is no base64.
+    const letters = [..."ABz9+/==-_!é中\n \0"];
+    for (let n = 1; n < 20_000; n += 1) {
+      const text = Array.from(
+        { length: n % 13 },
+        (_, i) => letters[(n * (i + 3) * 7 + (n >> i)) % (i % 3 ? 17 : 4)],
+      ).join("");
+      const base64 = text.replace(/[\r\n\t ]/g, "");
+      const isRight = base64.length % 4 !== 1 && /^[A-Za-z0-9+/]*={0,2}$/.test(base64);
+      const expected = isRight ? Buffer.from(base64, "base64").toString("hex") : "invalid_request";
+      expect([text, codeOf(text)]).toEqual([text, expected]);
+    }
     const limit = 4 * 1024 * 1024;
     expect(codeOf("A".repeat(Math.ceil((limit + 1) / 3) * 4))).toBe("payload_too_large");
     expect(Source.decode(Buffer.alloc(limit).toString("base64")).bytes.length).toBe(limit);
