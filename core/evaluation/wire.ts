@@ -48,7 +48,7 @@ export const Unmatched = z
     }),
     unknown_fields: z
       .array(z.string())
-      .meta({ description: "Labelled fields that the task does not read; they are not scored." }),
+      .meta({ description: "Labeled fields that the task does not read; they are not scored." }),
   })
   .meta({ id: "EvalUnmatched" });
 export type Unmatched = z.output<typeof Unmatched>;

@@ -108,7 +108,11 @@ export async function receipts(worst: Worst, room: number, given: Given): Promis
   const { receipts, unanswered, found } = worst;
   const { shown, left } = await shownOf(receipts, room, given);
   const about =
-    typeof given === "string" ? without[given] : left > 0 ? `${left} of these have no picture.` : "";
+    typeof given === "string"
+      ? without[given]
+      : left > 0
+        ? `${left} of these ${left === 1 ? "has" : "have"} no picture.`
+        : "";
   return html`<section id="receipts"><h2>Worst receipts</h2>
 <p>${Text.count(found)} receipts with an answer have a value that is not right${
     found > receipts.length

@@ -56,6 +56,18 @@ test("what it cost stands beside how good it was, in one line; dollars are an es
   expect(without).not.toContain("estimate");
 });
 
+test("right documents are counted among the judged, and a field that is labeled as unreadable alone has its line", async () => {
+  const unreadable = { file: "b.png", labels: { total: "?" }, result: { total: "2.00" } };
+  const right = { file: "a.png", labels: { shop: "A" }, result: { shop: "A" } };
+  const { evaluation, samples } = measured(fields, [right, unreadable]);
+  const html = await Report.of(evaluation, each(samples));
+  expect(html).toContain("1 of 1 with every labeled value right");
+  expect(html).toContain(
+    "2 labeled documents, 2 with an answer. 1 without a value that is scored; the others (1) are judged.",
+  );
+  expect(html).toMatch(/<code>total<\/code>.*<td[^>]*>0, 1<\/td>/s);
+});
+
 test("nothing in it has an address elsewhere, and its policy allows its own script alone", async () => {
   const { evaluation, samples } = measured(fields, [
     { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
@@ -161,7 +173,7 @@ test("a picture that is not there leaves its place with the reason, as text", as
   const of = async () => [{ missing: `damaged ${attack}` }];
   const html = await Report.of(evaluation, each(samples), { of });
   expect(html).toContain("No picture: damaged &lt;/script&gt;&lt;script&gt;alert(1)");
-  expect(html).toContain("1 of these have no picture.");
+  expect(html).toContain("1 of these has no picture.");
   expect(html).not.toContain("<img");
   expect(await Report.of(evaluation, each(samples), "not_kept")).toContain("did not keep its inputs");
 });

@@ -91,7 +91,9 @@ function labeledDocuments(summary: Schema.Figures["summary"]): string {
     `${Text.count(documents)} labeled documents, ${Text.count(answered)} with an answer.`,
     ...(answered < documents ? ["The others failed or were canceled and miss all that is labeled."] : []),
     ...(silent > 0
-      ? [`${Text.count(silent)} have no value that is scored; the ${Text.count(judged)} others are judged.`]
+      ? [
+          `${Text.count(silent)} without a value that is scored; the others (${Text.count(judged)}) are judged.`,
+        ]
       : []),
   ].join(" ");
 }
@@ -100,7 +102,9 @@ const counted = ["matched", "wrong", "missing", "invented", "abstained", "absent
 
 /** A row's field, the bar of its accuracy, and the counts that the bar shows. */
 export function fields({ fields: all }: Pick<Wire.Evaluation, "fields">): Html {
-  const scored = all.filter((field) => field.scored > 0);
+  const scored = all.filter(
+    (field) => field.scored + field.unreadable_matched + field.unreadable_invented > 0,
+  );
   const silent = all.length - scored.length;
   return html`<section id="fields"><h2>Fields</h2>
 ${table(
@@ -114,7 +118,7 @@ ${table(
     { title: "F1", numbers: n },
     { title: "Scored", numbers: n },
     ...counted.map((name) => ({ title: name.replace("_", " "), numbers: n })),
-    { title: "unreadable", about: "Labelled “?”: left out, answered. In no rate.", numbers: n },
+    { title: "unreadable", about: "Labeled “?”: left out, answered. In no rate.", numbers: n },
   ],
   scored.map((field) => [
     html`<code>${field.path}</code>`,
@@ -129,7 +133,9 @@ ${table(
   ]),
 )}
 <p class="note">The line over a bar is the interval of 95 %.${
-    silent === 0 ? "" : ` ${silent} fields of the task are not labeled and are left out.`
+    silent === 0
+      ? ""
+      : ` ${silent === 1 ? "1 field of the task is not labeled and is" : `${silent} fields of the task are not labeled and are`} left out.`
   }</p></section>`;
 }
 
@@ -283,6 +289,6 @@ ${list("Labels without an item", { ...records, first: records.first.map(({ image
 ${
   unknown.length === 0
     ? undefined
-    : html`<p>Labelled, and not read by the task: ${unknown.map((name, i) => [i > 0 ? ", " : "", html`<code>${Text.shown(name, nameLength)}</code>`])}.</p>`
+    : html`<p>Labeled, and not read by the task: ${unknown.map((name, i) => [i > 0 ? ", " : "", html`<code>${Text.shown(name, nameLength)}</code>`])}.</p>`
 }</section>`;
 }
