@@ -56,7 +56,10 @@ const found: Schema.EvaluationDiff = {
     answers: { first_only: 0, second_only: 1, neither: 0 },
   },
   ...{ verdict: "INCONCLUSIVE", alpha: 0.05, fields_tested: 1, least_discordant: 6 },
-  one_sided_labels: { first: 0, second: 3, fields: [{ path: "totals.tax", first: 0, second: 3 }] },
+  label_differences: {
+    ...{ first_only: 0, second_only: 3, relabeled: 1 },
+    fields: [{ path: "totals.tax", first_only: 0, second_only: 3, relabeled: 1 }],
+  },
   fields: [
     {
       ...{ path: "items[].unit_price", documents: 1, regressed_documents: 0, improved_documents: 1 },
@@ -75,7 +78,7 @@ test.each([80, 120, undefined])(
     for (const said of [
       "without an answer (failed, canceled or not read): 1 before and read now, 0 now and read before, 0 in both",
       "NOT THE SAME: the labels are of two versions",
-      "Labels differ: 0 values labeled for the first alone, 3 for the second alone (totals.tax 0 and 3)",
+      "Labels differ: 0 values labeled for the first alone, 3 for the second alone, 1 for both with another value (totals.tax 0, 3, 1)",
       "in one of them alone: 0 and 2",
       "corrected for 1 field;",
       "(no answer)",

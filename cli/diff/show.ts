@@ -31,17 +31,22 @@ function sides({ first, second }: Schema.EvaluationDiff): string[] {
 
 /** What differs besides the answers. */
 function warnings(found: Schema.EvaluationDiff): string[] {
-  const { differs, first, second, one_sided_labels: alone } = found;
+  const { differs, first, second, label_differences: labels } = found;
   const says: Record<Schema.EvaluationDiff["differs"][number], string> = {
     labels: "the labels are of two versions",
     rules: `rules for values: ${first.rules_version ?? "unknown"}, ${second.rules_version ?? "unknown"}`,
     str_mode: "texts are compared in two ways (--str-mode)",
   };
   const lines = differs.map((what) => `NOT THE SAME: ${says[what]}`);
-  if (alone.first + alone.second > 0)
-    lines.push(
-      `Labels differ: ${Text.counted(alone.first, "value")} labeled for the first alone, ${alone.second} for the second alone (${alone.fields.map(({ path, first: a, second: b }) => `${path} ${a} and ${b}`).join(", ")}). They are in no other figure.`,
+  if (labels.fields.length > 0) {
+    const { first_only, second_only, relabeled, fields } = labels;
+    const of = fields.map(
+      (field) => `${field.path} ${field.first_only}, ${field.second_only}, ${field.relabeled}`,
     );
+    lines.push(
+      `Labels differ: ${Text.counted(first_only, "value")} labeled for the first alone, ${second_only} for the second alone, ${relabeled} for both with another value (${of.join("; ")}). They are in no other figure.`,
+    );
+  }
   if (differs.length > 0) lines.push("A verdict may speak of that, and not of the answers.");
   return lines;
 }

@@ -5,6 +5,7 @@ import * as Evaluate from "#cli/evals/evaluate";
 import { CallError } from "#cli/server/call-error";
 import type { Server } from "#cli/server/server";
 import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
 import type * as Read from "#core/evaluation/read";
 import * as Id from "#core/id";
 
@@ -88,7 +89,11 @@ async function candidatesOf(context: Context, server: Server, id: string): Promi
   const entries: Entry[] = [];
   const query = { run_id: id };
   const options = { query, limit: most, signal: context.signal, schema: Entry };
-  for await (const entry of Run.list<Entry>(server, "/v1/evals", options)) entries.push(entry);
+  try {
+    for await (const entry of Run.list<Entry>(server, "/v1/evals", options)) entries.push(entry);
+  } catch (error) {
+    throw error instanceof CallError && error.code === "not_found" ? unknown(id) : error;
+  }
   const of = (status: string) => entries.filter((entry) => entry.status === status);
   const measured = of("succeeded");
   if (measured.length > 0) return measured;
@@ -104,6 +109,12 @@ async function candidatesOf(context: Context, server: Server, id: string): Promi
     code: error.code,
   });
 }
+
+/** Which of the two ids it is, the server's message does not say. */
+const unknown = (id: string) =>
+  new CallError(`there is neither a run nor an evaluation ${Text.shown(id)} (not_found)`, {
+    ...{ scope: "item", code: "not_found", status: 404 },
+  });
 
 /** An evaluation with its figures; undefined if the id is unknown. Waits for one that is in progress. */
 async function evaluationOf(context: Context, server: Server, id: string): Promise<Read.Shown | undefined> {

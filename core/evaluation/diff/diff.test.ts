@@ -85,11 +85,11 @@ describe("two runs over the same documents", () => {
     const changes = Diff.add(diff, held(answer, older), held(read), "canonical");
     expect(changes.map(({ path, kind }) => [path, kind])).toEqual([["items[2].name", "broken"]]);
     const figures = Schema.DiffFigures.parse(Diff.figures(diff));
-    expect(figures.one_sided_labels).toEqual({
-      ...{ first: 0, second: 4 },
+    expect(figures.label_differences).toEqual({
+      ...{ first_only: 0, second_only: 4, relabeled: 0 },
       fields: [
-        { path: "date", first: 0, second: 1 },
-        { path: "items[].price", first: 0, second: 3 },
+        { path: "date", first_only: 0, second_only: 1, relabeled: 0 },
+        { path: "items[].price", first_only: 0, second_only: 3, relabeled: 0 },
       ],
     });
     expect(figures.fields.map(({ path, documents }) => [path, documents])).toEqual([
@@ -99,7 +99,14 @@ describe("two runs over the same documents", () => {
     // The other way round the same values are those of the first.
     const back = begun(false);
     Diff.add(back, held(read), held(answer, older), "canonical");
-    expect(Diff.figures(back).one_sided_labels).toMatchObject({ first: 4, second: 0 });
+    expect(Diff.figures(back).label_differences).toMatchObject({ first_only: 4, second_only: 0 });
+  });
+
+  test("a value whose label was corrected is no change of the answer", () => {
+    const [diff, answer] = [begun(false), { ...paper, total: "9,50" }];
+    const changes = Diff.add(diff, held(answer), held(answer, { ...paper, total: "9,60" }), "canonical");
+    expect(changes).toEqual([]);
+    expect(Diff.figures(diff)).toMatchObject({ verdict: "no_change", label_differences: { relabeled: 1 } });
   });
 
   test("rows that are invented on one side count where both labels have the list, also where it is labeled as empty", () => {

@@ -24,9 +24,10 @@ interface FieldCounts {
   /** Wrong in both with another value, and wrong in both with the same value. */
   changed: number;
   still_wrong: number;
-  /** Values that the labels of the first evaluation alone score, or those of the second alone; in no other counter. */
+  /** Values that one version of the labels alone scores, or that the two expect otherwise; in no other counter. */
   first_only: number;
   second_only: number;
+  relabeled: number;
 }
 
 interface Diff {
@@ -42,7 +43,7 @@ export const create = (fields: readonly Field[], { sameLabels }: Pick<Diff, "sam
   ...{ documents: 0, sameLabels, answers: { first_only: 0, second_only: 0, neither: 0 } },
   fields: Layout.of(fields).fields.map(({ path }) => ({
     ...{ path, documents: 0, b: 0, c: 0, fixed: 0, broken: 0, changed: 0, still_wrong: 0 },
-    ...{ first_only: 0, second_only: 0 },
+    ...{ first_only: 0, second_only: 0, relabeled: 0 },
   })),
 });
 
@@ -90,40 +91,44 @@ function columnsOf({ verdicts, empty_lists = [] }: Judged): (column: string) => 
   return (column) => scored.has(column) || empty_lists.some((list) => column.startsWith(`${list}[]`));
 }
 
-/** Values of a document that one evaluation alone scores. */
-type OneSided = { field: string; side: "first_only" | "second_only" };
+/** A value that is labeled on one side alone, or on both sides with another value. */
+type LabelDifference = { field: string; counter: "first_only" | "second_only" | "relabeled" };
 
 /**
- * The values that both labels score, in pairs. A value without a partner is an invented one, of which the other answer has
+ * The values that both labels score alike, in pairs. A value without a partner is an invented one, of which the other answer has
  * fewer, or is labeled on one side only.
  */
 function pairs(
   into: Diff,
   first: Judged,
   second: Judged,
-): { both: [Verdict | undefined, Verdict | undefined][]; oneSided: OneSided[] } {
+): { both: [Verdict | undefined, Verdict | undefined][]; differing: LabelDifference[] } {
   const [before, after] = [byPlace(first), byPlace(second)];
   const [inFirst, inSecond] = [columnsOf(first), columnsOf(second)];
   const both: [Verdict | undefined, Verdict | undefined][] = [];
-  const oneSided: OneSided[] = [];
+  const differing: LabelDifference[] = [];
   for (const place of new Set([...before.keys(), ...after.keys()])) {
     const [a, b] = [before.get(place), after.get(place)];
-    const alone = a === undefined ? b : b === undefined ? a : undefined;
+    const one = a ?? b;
+    if (one === undefined) continue;
     const isScored = a === undefined ? inFirst : inSecond;
-    if (alone === undefined || into.sameLabels || (isExtra(alone) && isScored(alone.field)))
-      both.push([a, b]);
-    else oneSided.push({ field: alone.field, side: a === undefined ? "second_only" : "first_only" });
+    const counter =
+      a !== undefined && b !== undefined
+        ? a.expected !== b.expected && "relabeled"
+        : !(isExtra(one) && isScored(one.field)) && (a === undefined ? "second_only" : "first_only");
+    if (into.sameLabels || counter === false) both.push([a, b]);
+    else differing.push({ field: one.field, counter });
   }
-  return { both, oneSided };
+  return { both, differing };
 }
 
 /**
  * Adds one document that both runs have and returns its changes. Rows are aligned with the paper's: a cell is compared
- * with the cell of the same printed row, wherever the runs placed it. Values that one side alone has labels for are counted
- * apart and change nothing else.
+ * with the cell of the same printed row, wherever the runs placed it. Values that the two labels differ in are
+ * counted apart and change nothing else.
  */
 export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Change[] {
-  const { both, oneSided } = pairs(into, first, second);
+  const { both, differing } = pairs(into, first, second);
   const changes: Change[] = [];
   const wrong = new Map<string, [boolean, boolean]>();
   for (const [a, b] of both) {
@@ -145,7 +150,7 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
   }
   if (!first.answered || !second.answered)
     into.answers[first.answered ? "first_only" : second.answered ? "second_only" : "neither"] += 1;
-  count(into, wrong, [...changes.map(({ field, kind }) => ({ field, side: kind })), ...oneSided]);
+  count(into, wrong, [...changes.map(({ field, kind }) => ({ field, counter: kind })), ...differing]);
   return changes;
 }
 
@@ -153,7 +158,7 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
 function count(
   into: Diff,
   wrong: ReadonlyMap<string, readonly [boolean, boolean]>,
-  values: readonly { field: string; side: Change["kind"] | OneSided["side"] }[],
+  values: readonly { field: string; counter: Change["kind"] | LabelDifference["counter"] }[],
 ): void {
   into.documents += 1;
   const counts = new Map(into.fields.map((field) => [field.path, field]));
@@ -164,9 +169,9 @@ function count(
     field.b += Number(!wrongBefore && wrongAfter);
     field.c += Number(wrongBefore && !wrongAfter);
   }
-  for (const { field: path, side } of values) {
+  for (const { field: path, counter } of values) {
     const field = counts.get(path);
-    if (field !== undefined) field[side] += 1;
+    if (field !== undefined) field[counter] += 1;
   }
 }
 
@@ -187,7 +192,7 @@ export function figures({ documents, answers, fields }: Diff): Schema.DiffFigure
   const ps = judged.map(({ b, c }) => Statistics.mcnemar(b, c));
   const adjusted = Statistics.holm(ps);
   const found = judged.map((field, i): Schema.DiffField => {
-    const { b, c, first_only: _first, second_only: _second, ...counts } = field;
+    const { b, c, first_only: _first, second_only: _second, relabeled: _other, ...counts } = field;
     return {
       ...counts,
       regressed_documents: b,
@@ -211,16 +216,18 @@ export function figures({ documents, answers, fields }: Diff): Schema.DiffFigure
     alpha: Statistics.alpha,
     fields_tested: m,
     least_discordant: Statistics.leastDiscordant(m),
-    one_sided_labels: oneSidedLabels(fields),
+    label_differences: labelDifferences(fields),
     fields: found,
   };
 }
 
-function oneSidedLabels(fields: readonly FieldCounts[]): Schema.DiffFigures["one_sided_labels"] {
-  const found = fields.filter((field) => field.first_only + field.second_only > 0);
+function labelDifferences(all: readonly FieldCounts[]): Schema.DiffFigures["label_differences"] {
+  const fields = all
+    .map(({ path, first_only, second_only, relabeled }) => ({ path, first_only, second_only, relabeled }))
+    .filter(({ first_only, second_only, relabeled }) => first_only + second_only + relabeled > 0);
+  const sum = (name: LabelDifference["counter"]) => fields.reduce((total, field) => total + field[name], 0);
   return {
-    first: found.reduce((sum, field) => sum + field.first_only, 0),
-    second: found.reduce((sum, field) => sum + field.second_only, 0),
-    fields: found.map(({ path, first_only: first, second_only: second }) => ({ path, first, second })),
+    ...{ first_only: sum("first_only"), second_only: sum("second_only"), relabeled: sum("relabeled") },
+    fields,
   };
 }

@@ -32,16 +32,14 @@ export const DiffField = z
   .meta({ id: "EvalDiffField" });
 export type DiffField = z.infer<typeof DiffField>;
 
-const OneSidedLabels = z
-  .object({
-    first: count,
-    second: count,
-    fields: z.array(z.object({ path: z.string(), first: count, second: count })),
-  })
+const differences = { first_only: count, second_only: count, relabeled: count };
+
+const LabelDifferences = z
+  .object({ ...differences, fields: z.array(z.object({ path: z.string(), ...differences })) })
   .meta({
-    id: "EvalDiffOneSidedLabels",
+    id: "EvalDiffLabels",
     description:
-      "Values that only the labels of the first evaluation score, and only those of the second; they are in no other figure. All are 0 where both evaluations have the same labels",
+      "Values that only the labels of the first evaluation score, those that only the second's score, and those that the two label with another value (`relabeled`); they are in no other figure. All are 0 where both evaluations have the same labels",
   });
 
 export const DiffFigures = z
@@ -57,7 +55,7 @@ export const DiffFigures = z
     least_discordant: count.meta({
       description: "With fewer documents that change sides, a field among so many can have no verdict",
     }),
-    one_sided_labels: OneSidedLabels,
+    label_differences: LabelDifferences,
     fields: z.array(DiffField),
   })
   .meta({ id: "EvalDiff" });
