@@ -282,6 +282,8 @@ export class Asking {
       textKey: task.promptSha256,
       onUnclear: () => log.warn("picture_tokens_unclear", { model: this.#model.model }),
       maxTokens: task.maxOutputTokens,
+      // A caller's schema or length has no usual length.
+      usualTokens: debug === undefined ? task.usualOutputTokens : undefined,
       mostTokens: Number.isFinite(most) ? most : undefined,
       exact: asked !== undefined,
       signal,

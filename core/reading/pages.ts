@@ -21,6 +21,8 @@ export interface Wish {
   onUnclear: () => void;
   promptTokens: number;
   maxTokens: number;
+  /** As Vision.Room takes it. */
+  usualTokens: number | undefined;
   mostTokens: number | undefined;
   exact: boolean;
   signal: AbortSignal;
@@ -48,6 +50,8 @@ interface Group {
   room: Vision.Room;
 }
 
+type Opened = Piece & { of: Document.Page };
+
 /** Smaller parts, each for a call of its own: together, or as one picture, print would be too small. */
 interface Parts {
   parts: Piece[][];
@@ -58,6 +62,8 @@ interface Parts {
 /** The most tiles of a page, and of all pages together. */
 const tilesOfPage = 16;
 const tilesOfDocument = 64;
+/** A sheet is at most so many times as long as wide. */
+const mostOfSheet = 2.2;
 
 /**
  * The pages in the parts that go to one call each: as many together as stay legible, at most as many as the server takes,
@@ -107,7 +113,7 @@ export async function open(
   how: How,
 ): Promise<Group | Parts> {
   const { signal, server } = wish;
-  const opened: (Piece & { of: Document.Page })[] = [];
+  const opened: Opened[] = [];
   for (const piece of pieces)
     opened.push({ ...piece, of: await Document.page(document, piece.page, { signal }) });
   const lookAt = async (page: Document.Page): Promise<Look> => {
@@ -124,6 +130,7 @@ export async function open(
     ...{ textKey: `${wish.textKey}${told === "" ? "" : " tile"}`, onUnclear: wish.onUnclear },
     promptTokens: wish.promptTokens + Budget.textTokens(told),
     ...{ maxTokens: wish.maxTokens, mostTokens: wish.mostTokens },
+    usualTokens: usualOf(opened, wish),
     prepare: async (maxImageTokens, encodeAs) => {
       const sent = [];
       for (const piece of printed) {
@@ -152,12 +159,12 @@ export function toldOf([piece]: readonly Piece[]): string | undefined {
 
 /** Halves of several pages, or the tiles of one, where print would be too small; undefined where it is not. */
 async function smallerParts(
-  pieces: readonly (Piece & { of: Document.Page })[],
+  pieces: readonly Opened[],
   wish: Wish,
   { lookAt, pages }: Pick<How, "pages"> & { lookAt(page: Document.Page): Promise<Look> },
 ): Promise<Parts | undefined> {
   if (pieces.some(({ tile }) => tile !== undefined)) return undefined;
-  const imageTokens = await imageTokensEach(wish, pieces.length);
+  const imageTokens = await imageTokensEach(wish, pieces);
   if (imageTokens === undefined) return undefined;
   for (const { of } of pieces) {
     const look = wish.server.look ? await lookAt(of) : undefined;
@@ -187,10 +194,12 @@ async function smallerParts(
 const linesOf = ({ turn, tilt, lines }: Look) => (turn === 0 && tilt === 0 ? lines : []);
 
 /** What `Document.prepare` gets for each of so many pictures; undefined where text alone leaves no room, as its room says. */
-async function imageTokensEach(wish: Wish, images: number): Promise<number | undefined> {
+async function imageTokensEach(wish: Wish, pieces: readonly Opened[]): Promise<number | undefined> {
   const { server } = wish;
   try {
-    const share = Budget.share({ ...(await roomOf(wish)), images });
+    const room = await roomOf(wish);
+    const maxOutputTokens = Math.min(room.maxOutputTokens, usualOf(pieces, wish) ?? Number.POSITIVE_INFINITY);
+    const share = Budget.share({ ...room, maxOutputTokens, images: pieces.length });
     const { processor } = Profiles.choose(server.model, server.profile);
     const pixels = Math.min(
       Processor.pixelsFor(processor, share.imageTokens),
@@ -208,6 +217,13 @@ const regionOf = ({ top, bottom }: Tile) => ({ left: 0, top, width: 1, height: b
 /** The size that the whole page would have at a tile's scale. */
 function wholeOf({ width, height }: Document.Prepared, tile: Tile | undefined) {
   return { width, height: tile === undefined ? height : height / (tile.bottom - tile.top) };
+}
+
+/** What the answer usually takes: of one sheet. A long strip has a long list. */
+function usualOf([only, ...others]: readonly Opened[], { usualTokens }: Wish): number | undefined {
+  if (only === undefined || others.length > 0 || only.tile !== undefined) return undefined;
+  const { width, height } = only.of;
+  return Math.max(width, height) <= mostOfSheet * Math.min(width, height) ? usualTokens : undefined;
 }
 
 function described({ sha256, width, height, mimeType, bytes, turned }: Document.Prepared): Sent {

@@ -31,6 +31,8 @@ export interface Task {
   fields: Field[];
   examples: Example[];
   maxOutputTokens: number;
+  /** Of an answer about one sheet (./definition/definition.ts). */
+  usualOutputTokens: number;
   checks: Rule[];
   /** Fields of which the last page counts that has them (./definition/definition.ts). */
   lastPage: readonly string[];
@@ -83,6 +85,7 @@ export function build(id: string, definition: Definition): Task {
     fields,
     examples: definition.examples,
     maxOutputTokens: definition.maxOutputTokens,
+    usualOutputTokens: definition.usualOutputTokens ?? definition.maxOutputTokens,
     checks: definition.checks,
     lastPage: definition.lastPage,
     schema,

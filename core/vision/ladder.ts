@@ -31,7 +31,7 @@ export interface AskOptions {
   /** Encodes the pictures again after the server refused them; undefined if that was done before. */
   onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
   /** Divides the context between picture and answer; without it, neither is changed if they do not fit. */
-  room?: Pick<Room, "contextTokens" | "counted" | "grown" | "full" | "refused"> | undefined;
+  room?: Pick<Room, "contextTokens" | "counted" | "grown" | "larger" | "full" | "refused"> | undefined;
   /** Pauses between retries; the server's `Retry-After` has precedence. */
   backoff?: Backoff.Backoff | undefined;
   probeTimeoutMs?: number | undefined;
@@ -121,10 +121,8 @@ export class Ladder {
       await this.#afterFault(fault, thrown.code);
       return undefined;
     }
-    Object.assign(record, { ms: completion.totalMs, status: 200 });
-    record.first_token_ms = completion.firstTokenMs;
-    record.finish_reason = completion.finishReason;
-    record.usage = completion.usage;
+    const { totalMs: ms, firstTokenMs: first_token_ms, finishReason: finish_reason, usage } = completion;
+    Object.assign(record, { ms, status: 200, first_token_ms, finish_reason, usage });
     this.#attempts.push(record);
     RefusedFields.note(this.#server, this.#without);
     if (this.#question.suffix === undefined) this.#options.room?.counted(completion.usage);
@@ -223,9 +221,8 @@ export class Ladder {
   #climb(reason: string): void {
     this.#rung++;
     const rung = rungs[this.#rung];
-    if (rung === undefined || (rung === "without_response_format" && this.#question.schema === undefined)) {
-      throw this.#end("invalid_model_output", reason, undefined);
-    }
+    const isSame = rung === "without_response_format" && this.#question.schema === undefined;
+    if (rung === undefined || isSame) throw this.#end("invalid_model_output", reason, undefined);
     this.#kind = rung;
   }
 
@@ -239,9 +236,14 @@ export class Ladder {
     const { usage } = completion;
     // Servers differ in whether they count the end of the text, so the count may be off by one.
     const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;
-    if (!clipped && this.#isContinued(completion)) throw this.#tooLong(completion, askedTokens);
+    const isText = completion.text.trim() !== "";
+    const larger = clipped || !isText ? undefined : await this.#fitted(room?.larger(askedTokens));
+    if (larger !== undefined) return this.#resize(larger);
+    const rows = salvage(completion.text)?.rows ?? 0;
+    if (!clipped && rows >= (this.#options.continuedFrom ?? Number.POSITIVE_INFINITY))
+      throw this.#tooLong(completion, askedTokens);
     // If the answer has no text, its tokens went to thinking or white space, and more tokens would, too.
-    if (!this.#resized && room !== undefined && completion.text.trim() !== "") {
+    if (!this.#resized && room !== undefined && isText) {
       this.#resized = true;
       if (clipped) {
         const fit = await this.#fitted(room.full(usage));
@@ -256,10 +258,6 @@ export class Ladder {
       }
     }
     throw this.#tooLong(completion, askedTokens);
-  }
-
-  #isContinued({ text }: Completion): boolean {
-    return (salvage(text)?.rows ?? 0) >= (this.#options.continuedFrom ?? Number.POSITIVE_INFINITY);
   }
 
   #tooLong({ text, usage }: Completion, askedTokens: number): VisionError {
@@ -278,13 +276,14 @@ export class Ladder {
 
   #resize(fit: Fit): void {
     const changed = fit.images.some((image, index) => image !== this.#images[index]);
-    this.#kind = changed ? "smaller_picture" : "smaller_max_tokens";
+    const kind = fit.maxTokens > this.#maxTokens ? "larger_max_tokens" : "smaller_max_tokens";
+    this.#kind = changed ? "smaller_picture" : kind;
     this.#images = fit.images;
     this.#maxTokens = fit.maxTokens;
   }
 
   /** The result of fitting the room; if it throws, the question ends with the calls so far. */
-  async #fitted(fit: Promise<Fit | undefined>): Promise<Fit | undefined> {
+  async #fitted(fit: Promise<Fit | undefined> | undefined): Promise<Fit | undefined> {
     try {
       return await fit;
     } catch (thrown) {

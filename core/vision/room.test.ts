@@ -30,6 +30,7 @@ interface Wish {
   maxModelLen?: number;
   maxTokens?: number;
   mostTokens?: number;
+  usualTokens?: number;
   /** Of the page. */
   size?: [number, number];
 }
@@ -42,6 +43,7 @@ async function ask(wish: Wish = {}) {
     promptTokens: 1_974,
     maxTokens: wish.maxTokens ?? 3_584,
     mostTokens: wish.mostTokens,
+    usualTokens: wish.usualTokens,
     prepare: async (tokens) => {
       const size = Budget.sizeWithin(width, height, tokens);
       const bytes = Vllm.sizeOnly(size.width, size.height);
@@ -155,6 +157,63 @@ describe("an answer that used up its tokens", () => {
     answers(200);
     const error = await failure(ask({ mostTokens: 1_000 }));
     expect([error.code, error.details?.max_tokens, asked()]).toEqual(["answer_too_long", 1_000, [1_000]]);
+  });
+});
+
+describe("the usual length of an answer", () => {
+  const usualTokens = 1_280;
+
+  test("leaves a sheet of A4 more than 4,000 of 8,192 tokens, and an answer of that length one call", async () => {
+    answers(20);
+    const { attempts } = await ask({ usualTokens });
+    expect(attempts).toHaveLength(1);
+    expect((await pictures())[0]).toBeGreaterThan(4_000);
+    expect(asked()[0]).toBeGreaterThanOrEqual(usualTokens);
+  });
+
+  test("is passed by a longer answer in a second call, with a smaller picture and the task's figure", async () => {
+    answers(60);
+    const answer = await ask({ usualTokens });
+    expect((answer.value.items as unknown[]).length).toBe(60);
+    expect(answer.attempts.map(({ kind, error }) => [kind, error])).toEqual([
+      ["first", "length"],
+      ["smaller_picture", undefined],
+    ]);
+    expect(asked()[1]).toBeGreaterThanOrEqual(3_584);
+  });
+
+  test("is not what a picture keeps that needs no more room: the figure is asked for at once", async () => {
+    answers(60);
+    expect((await ask({ usualTokens, size: [896, 1152] })).attempts).toHaveLength(1);
+    expect(asked()).toEqual([3_584]);
+  });
+
+  test("costs no second call where the answer has no word", async () => {
+    model.respond = () =>
+      ModelServer.text("", {
+        usage: { prompt_tokens: 6_000, completion_tokens: 1_280 },
+        finishReason: "length",
+      });
+    expect((await failure(ask({ usualTokens }))).attempts).toHaveLength(1);
+  });
+});
+
+describe("what a server counted", () => {
+  test("is known for the next question, which needs no second call", async () => {
+    house = { contextTokens: 4096, pictureRatio: 4 };
+    answers(5);
+    expect((await ask({ maxModelLen: 8192, maxTokens: 500 })).attempts).toHaveLength(2);
+    expect((await ask({ maxModelLen: 8192, maxTokens: 500 })).attempts).toHaveLength(1);
+    expect((await ask({ maxModelLen: 8192, maxTokens: 500, size: [1600, 1600] })).attempts).toHaveLength(1);
+  });
+
+  test("gives the next picture what our estimate of the text held back", async () => {
+    answers(5);
+    await ask();
+    await ask();
+    const [first = 0, second = 0] = await pictures();
+    expect(second - first).toBeGreaterThan(300);
+    expect(1_700 + second + 3_584).toBeLessThanOrEqual(8_192);
   });
 });
 

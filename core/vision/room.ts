@@ -32,6 +32,11 @@ interface Wish {
   promptTokens: number;
   /** Tokens that an answer usually needs: the task's figure. */
   maxTokens: number;
+  /**
+   * What an answer usually takes, if that is less: all that it leaves is the picture's. An answer that is longer is asked
+   * for again with its figure (`larger`).
+   */
+  usualTokens?: number | undefined;
   /** The longest answer, whatever the room; undefined for no limit. */
   mostTokens?: number | undefined;
   /** True if the caller wants exactly `maxTokens` for the answer. */
@@ -83,12 +88,15 @@ export class Room {
    */
   #bold = false;
   #encodeAs: "jpeg" | "png" | undefined;
+  /** Of the room, kept for the answer. */
+  #answerTokens: number;
 
   private constructor(wish: Wish, contextTokens: number) {
     this.#wish = wish;
     this.#profile = Profiles.choose(wish.server.model, wish.server.profile);
     this.#textTokens = wish.promptTokens;
     this.#contextTokens = contextTokens;
+    this.#answerTokens = Math.min(wish.usualTokens ?? wish.maxTokens, this.#figure());
     this.#learn();
   }
 
@@ -99,9 +107,8 @@ export class Room {
   static async open(wish: Wish): Promise<Room> {
     const contextTokens = await ContextLength.contextLength(wish.server, wish.signal);
     const room = new Room(wish, contextTokens);
-    const maxOutputTokens = Math.min(wish.maxTokens, room.#mostTokens());
     const split = room.#share(wish.pictures);
-    if (wish.exact && split.maxTokens < maxOutputTokens)
+    if (wish.exact && split.maxTokens < room.#figure())
       throw Budget.promptTooLong({
         maxModelLen: contextTokens,
         promptTokens: room.#textTokens,
@@ -109,7 +116,7 @@ export class Room {
       });
     await room.#prepare(split.imageTokens);
     room.#maxTokens = split.maxTokens;
-    room.#bold = split.maxTokens < maxOutputTokens;
+    room.#bold = split.maxTokens < room.#answerTokens;
     room.#raise();
     return room;
   }
@@ -137,6 +144,17 @@ export class Room {
     const prompt = spent !== null && spent.prompt_tokens > 0 ? spent.prompt_tokens : this.#promptTokens();
     const room = Math.min(this.#contextTokens - prompt, this.#mostTokens());
     return room < askedTokens + leastGrowth ? undefined : room;
+  }
+
+  /**
+   * Gives an answer that used up the usual room its task's figure, and the picture what that leaves.
+   * @returns undefined if it had that already.
+   */
+  async larger(askedTokens: number): Promise<Fit | undefined> {
+    if (this.#answerTokens >= this.#figure()) return undefined;
+    this.#answerTokens = this.#figure();
+    const fit = await this.#refit();
+    return fit.maxTokens < askedTokens + leastGrowth ? undefined : fit;
   }
 
   /**
@@ -290,7 +308,7 @@ export class Room {
     return Budget.share({
       maxModelLen: this.#contextTokens,
       promptTokens: this.#textTokens,
-      maxOutputTokens: Math.min(this.#wish.maxTokens, this.#mostTokens()),
+      maxOutputTokens: this.#answerTokens,
       margin: this.#marginTokens,
       images,
       bounds: scaled(Processor.bounds(this.#profile.processor), this.#ratio),
@@ -343,6 +361,11 @@ export class Room {
     return Math.ceil(
       this.#textTokens + this.#ours() * this.#ratio + (this.#marginTokens ?? Budget.defaultMarginTokens),
     );
+  }
+
+  /** The answer's figure, as far as its length is not limited. */
+  #figure(): number {
+    return Math.min(this.#wish.maxTokens, this.#mostTokens());
   }
 
   #mostTokens(): number {

@@ -45,6 +45,8 @@ function shareOf(above: readonly unknown[], below: readonly unknown[]): number {
   let sum = 0;
   for (const [at, row] of above.entries()) {
     const found = likeness(row, below[at]);
+    // Two different rows: one of them would be lost.
+    if (found === "other") return 0;
     const isEdge = at === 0 || at === above.length - 1;
     if (found === "part" && !isEdge) sum += weights.other;
     else sum += found === "piece" && at === 0 ? piece : weights[found];
@@ -124,6 +126,7 @@ function likeness(above: unknown, below: unknown): keyof typeof weights {
       if (isName(one)) of.name += 1;
     } else of[isName(one) || isName(other) ? "apart" : "misread"] += 1;
   }
+  if (of.apart > 0 && of.misread > 0) return "other";
   if (of.apart > 0 || of.misread > 1) return of.same > 0 ? "piece" : "other";
   if (of.misread === 1) return of.name > 0 && of.same > 0 ? "near" : "other";
   if (of.same + of.near === 0) return "other";

@@ -8,6 +8,11 @@ export interface Definition {
   schema: () => z.ZodType;
   examples: Example[];
   maxOutputTokens: number;
+  /**
+   * What the answer about one sheet usually takes; the picture may have what is left. A longer answer is asked for again
+   * with a smaller picture. Default: `maxOutputTokens`.
+   */
+  usualOutputTokens?: number;
   /** Arithmetic over the fields (core/canonical/checks/checks.ts). */
   checks: Rule[];
   /**

@@ -53,6 +53,8 @@ export const definition: Definition = {
   examples,
   // The frame takes about 550 tokens, a line about 60: enough for 50 lines.
   maxOutputTokens: 3584,
+  // A sheet with 12 lines.
+  usualOutputTokens: 1280,
   lastPage: ["taxes", "subtotal", "discount", "shipping", "tax", "total", "amount_paid", "amount_due"],
   checks: [
     {

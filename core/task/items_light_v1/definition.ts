@@ -18,6 +18,8 @@ export const definition: Definition = {
   examples,
   // About 45 tokens an item: enough for 70 items, the longest receipt of a supermarket.
   maxOutputTokens: 3072,
+  // A receipt of 20 items.
+  usualOutputTokens: 1024,
   lastPage: [],
   checks: [
     {

@@ -55,6 +55,8 @@ export const definition: Definition = {
   examples,
   // The frame takes about 350 tokens, an item about 45: enough for 70 items.
   maxOutputTokens: 3584,
+  // A receipt of 20 items.
+  usualOutputTokens: 1280,
   lastPage: ["totals", "payment"],
   checks: [
     {
