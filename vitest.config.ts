@@ -1,4 +1,5 @@
-import { relative } from "node:path";
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -29,7 +30,11 @@ export default defineConfig({
     maxWorkers: 3,
     // Tests make much that lives briefly. With V8's usual room for it a tenth of the processors' time goes into
     // collecting, and moves to the old what would have been gone a moment later.
-    execArgv: ["--min-semi-space-size=8", "--max-semi-space-size=32"],
+    execArgv: [
+      "--min-semi-space-size=8",
+      "--max-semi-space-size=32",
+      `--import=${pathToFileURL(join(import.meta.dirname, "scripts/launched.ts")).href}`,
+    ],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ["default"],

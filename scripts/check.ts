@@ -100,12 +100,7 @@ function start(
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
     cwd: root,
     stdio: [...stdio],
-    // Compiled code of packages is cached between runs, and between the processes of one run.
-    env: {
-      ...process.env,
-      ...env,
-      NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "ocrlty-compile"),
-    },
+    env: { ...process.env, ...env },
   });
   running.add(child);
   child.once("exit", () => running.delete(child));

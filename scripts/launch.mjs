@@ -66,6 +66,9 @@ Exit status: ${exits}.
   return 0;
 }
 
+/** Compiled code of our files and of packages is kept between commands: half of what a start takes. */
+const compiled = { NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "ocrlty-compile") };
+
 const parentPollMs = 500;
 /** Ctrl-C arrives twice: from the terminal and through npm. */
 const sameSignalMs = 1000;
@@ -98,7 +101,7 @@ async function run(entry, args) {
       ],
       {
         cwd: cwd ?? (entry.at === "caller" ? process.cwd() : root),
-        env: { ...process.env, ...program(), OCRLTY_LAUNCHER_PID: `${process.pid}` },
+        env: { ...compiled, ...process.env, ...program(), OCRLTY_LAUNCHER_PID: `${process.pid}` },
         // The channel carries no messages: it closes if the launcher is killed, and then the child stops too
         // (launched.ts).
         stdio: ["inherit", "inherit", "inherit", "ipc"],
