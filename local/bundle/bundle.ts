@@ -64,6 +64,11 @@ const banner = [
   'const __dirname = __bundlePath(new URL(".", import.meta.url));',
 ].join(" ");
 
+/**
+ * How often esbuild, which is written in Go, collects its garbage: when the memory in use has grown fivefold, not
+ * twofold. It takes a fifth less of the processors' time.
+ */
+const seldom = "400";
 const turnMs = 50;
 const touchEveryMs = 10 * 60_000;
 /** While code changes, every start leaves a folder of 30 MB. */
@@ -231,7 +236,9 @@ async function compile({ root, sources, minify }: Omit<Sources, "pages">): Promi
   const outputs = new Map<string, Output>();
   const inputs = new Set<string>();
   const functions: Record<string, Known.Parts> = {};
+  const collects = process.env.GOGC;
   try {
+    process.env.GOGC = seldom;
     for (const entryPoints of groups) {
       const result = await build({
         entryPoints,
@@ -270,6 +277,8 @@ async function compile({ root, sources, minify }: Omit<Sources, "pages">): Promi
   } catch (error) {
     throw new BundleError(reasons(error), { cause: error });
   } finally {
+    if (collects === undefined) delete process.env.GOGC;
+    else process.env.GOGC = collects;
     // Otherwise esbuild's process stays, with half a gigabyte. No other bundling uses it, because they take turns.
     await stop();
   }
