@@ -19,7 +19,7 @@ let batches: Batches.Batches;
 let keys: string[];
 let cli: Cli;
 beforeAll(async () => {
-  batches = await Batches.open({ httpInstances: 4 });
+  batches = await Batches.open();
   keys = await batches.keys(papers);
   cli = openCli();
 });

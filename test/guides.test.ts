@@ -8,6 +8,7 @@ import * as fs from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Guides from "#functions/docs-page/guides";
 import { packageRoot } from "#local/home/home";
@@ -89,7 +90,6 @@ describe.skipIf(!hasBash)("what is typed", () => {
       respond: ({ body }) => ModelServer.json(answer ?? filled(body.response_format?.json_schema?.schema)),
     });
     return {
-      httpInstances: 4,
       env: { VLLM_BASE_URL: model.url, VLLM_MODEL: "scripted", WEBHOOK_ALLOW_PRIVATE: "1" },
     };
   });
@@ -101,7 +101,9 @@ describe.skipIf(!hasBash)("what is typed", () => {
     fs.writeFileSync(join(folder, ".ocrlty", "api-key"), `${loop().apiKey}\n`);
     for (const name of ["samples", "node_modules"])
       fs.symlinkSync(join(packageRoot, name), join(folder, name));
-    const program = `node '${join(packageRoot, "cli", "ocrlty.ts")}'`;
+    // As the launcher starts it.
+    const launched = pathToFileURL(join(packageRoot, "scripts", "launched.ts")).href;
+    const program = `node '--import=${launched}' '${join(packageRoot, "cli", "ocrlty.ts")}'`;
     fs.writeFileSync(
       join(folder, "package.json"),
       JSON.stringify({

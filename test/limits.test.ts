@@ -1,6 +1,7 @@
 /** Limits of keys, and the answers of `GET /v1/usage`, over HTTP against the whole stack. */
 import { execFile } from "node:child_process";
 import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { useLoop } from "#test/support/loop";
@@ -34,9 +35,10 @@ const fields = { total: "12.00", subtotal: "10.00", tax: "2.00" };
  */
 async function keys(...args: string[]): Promise<Record<string, unknown>> {
   const program = resolve(import.meta.dirname, "../cli/ocrlty.ts");
+  const launched = pathToFileURL(resolve(import.meta.dirname, "../scripts/launched.ts")).href;
   const { stdout } = await execute(
     process.execPath,
-    [program, "keys", ...args, "--json", "--db", `${loop().home}/ocrlty.db`],
+    [`--import=${launched}`, program, "keys", ...args, "--json", "--db", `${loop().home}/ocrlty.db`],
     { env: { ...process.env, OCRLTY_HOME: loop().home, API_KEY_PEPPER: "" } },
   );
   return JSON.parse(stdout);
