@@ -119,6 +119,16 @@ export class Asking {
     return this.#quality.size === 0 ? null : qualityOfAll([...this.#quality.values()]);
   }
 
+  /** What the pages themselves say of their rows: by their text, or by the look. */
+  async seenRows(): Promise<{ printed: number | null; seen: number | null }> {
+    const said = await this.textLayers?.rows();
+    if (said !== undefined) return said;
+    const looks = this.#model.look ? [...this.#looks.values()] : [];
+    const isKnown = looks.length > 0 && looks.every(({ turn }) => turn !== null);
+    const amounts = looks.flatMap(({ lines }) => lines.filter(({ amount }) => amount)).length;
+    return { printed: null, seen: isKnown ? amounts : null };
+  }
+
   /** What judges the answer: loaded while the model answers. */
   get examining(): Promise<Examine> {
     this.#examining ??= import("./examine.ts");

@@ -10,6 +10,7 @@ import type { Salvaged } from "#core/vision/answer/salvage";
 import type { Tile } from "./long-paper/tile.ts";
 import * as Merge from "./merge.ts";
 import * as Partial from "./partial.ts";
+import * as Account from "./rows/account.ts";
 import type { Extract } from "./schema.ts";
 
 /*
@@ -88,6 +89,16 @@ export function partial(
   const checks = brokenList === undefined ? task.checks : Partial.rulesWithout(task.checks, brokenList);
   const sums = Checks.run({ ...task, checks }, value, normalized);
   return { normalized, checks: [...sums, ...beside(work, value, normalized)] };
+}
+
+/** Whether all rows of the paper are there; nothing for a task without a list of items. */
+export function accounted(
+  { task }: Pick<About, "task">,
+  value: unknown,
+  { normalized }: Pick<Examined, "normalized">,
+  evidence: Account.Evidence,
+): Partial<Account.Account> {
+  return Account.account(task, { value, normalized }, evidence) ?? {};
 }
 
 function canonical({ task, createdAt }: About, value: unknown): Extract["normalized"] {

@@ -225,7 +225,12 @@ describe("blank pages", () => {
     model.respond = answered(invoice);
     const performed = await read(await sheets(3, [2]));
     expect(await asked()).toEqual([[1], [3]]);
-    expect(performed.answer.warnings).toEqual([{ code: "blank_pages", pages: [2] }]);
+    expect(performed.answer.warnings).toEqual([
+      { code: "blank_pages", pages: [2] },
+      // What page 3 adds up is more than its rows and those of page 1.
+      { code: "rows_missing", reason: "sum_differs" },
+    ]);
+    expect(performed.answer).toMatchObject({ complete: false, rows: { returned: 3, reason: "sum_differs" } });
     expect(performed.record.sent_pages?.map(({ page }) => page)).toEqual([1, 3]);
   });
 

@@ -17,6 +17,7 @@ export interface Performed {
     Extract,
     | "result"
     | "complete"
+    | "rows"
     | "schema_ok"
     | "schema_errors"
     | "normalized"
@@ -95,7 +96,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
     await asking.run().finally(() => noteBeside(performed, work, asking));
     const validateAt = Date.now();
     const known = { ...work, embedded: performed.answer.embedded };
-    record(performed, asking, settings, examine(await asking.examining, known, asking));
+    record(performed, asking, settings, await examine(await asking.examining, known, asking));
     performed.timingsMs.validate = Date.now() - validateAt;
   } catch (thrown) {
     performed.error = ofCaller(thrown, work) ?? from(thrown);
@@ -135,17 +136,19 @@ function ofCaller(thrown: unknown, { debug }: Work): AppError | undefined {
 }
 
 /** The one answer, what it is worth, and what is to be known about its pages. */
-function examine(
+async function examine(
   Examine: Examine,
   work: Work & Pick<Extract, "embedded">,
   asking: Asking,
-): Partial<Performed["answer"]> {
+): Promise<Partial<Performed["answer"]>> {
   const answers = asking.answered.map(answeredOf);
-  const { value, disagree } = asking.isJoined
+  const { value, disagree, unclear } = asking.isJoined
     ? Examine.joined(work, answers)
-    : { value: answers[0]?.value ?? {}, disagree: [] };
+    : { value: answers[0]?.value ?? {}, disagree: [], unclear: false };
+  const whole = Examine.whole(work, value);
+  const account = Examine.accounted(work, value, whole, { ...(await asking.seenRows()), unclear });
   const warnings = Warning.ofPages({ blank: asking.blank, limited: asking.limited, disagree });
-  return { result: value, ...Examine.whole(work, value), warnings };
+  return { result: value, ...whole, ...account, warnings: [...warnings, ...Warning.ofRows(account)] };
 }
 
 /** An answer by the page, or the part of one, that it is about. */
@@ -195,10 +198,8 @@ async function recordFailure(
   const [{ page, tile } = { page: 1, tile: undefined }] = asking.asked;
   const answers = [...asking.answered.map(answeredOf), { page, tile, value: partial.value }];
   const value = asking.isJoined ? Examine.joined(work, answers).value : partial.value;
-  performed.answer = {
-    ...performed.answer,
-    result: value,
-    ...Examine.partial({ ...work, embedded: performed.answer.embedded }, { ...partial, value }),
-  };
+  const known = Examine.partial({ ...work, embedded: performed.answer.embedded }, { ...partial, value });
+  const account = Examine.accounted(work, value, known, { ...(await asking.seenRows()), cut: true });
+  performed.answer = { ...performed.answer, result: value, ...known, ...account };
   performed.timingsMs.validate = Date.now() - validateAt;
 }

@@ -8,6 +8,7 @@ import * as Debug from "#core/task/debug";
 import type { Tile } from "./long-paper/tile.ts";
 import { Pages } from "./page-numbers.ts";
 import { Quality } from "./quality.ts";
+import { Complete, Rows } from "./rows/schema.ts";
 import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
@@ -104,13 +105,6 @@ export const StoredError = z
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
 
-/** For an answer that did not fit (`answer_too_long`). */
-export const Complete = z.literal(false).meta({
-  id: "Complete",
-  description:
-    "Only there, and false, when the answer did not fit the model's context (`answer_too_long`): `result` holds what was read whole before, its last rows are missing. `checks` leaves out sums over a list that breaks off.",
-});
-
 /** The answer of `POST /v1/extract` and `GET /v1/extracts/{request_id}`. */
 export const Extract = z
   .object({
@@ -123,6 +117,7 @@ export const Extract = z
       .nullable()
       .meta({ description: "The task's fields, strings exactly as printed." }),
     complete: Complete.optional(),
+    rows: Rows.optional(),
     schema_ok: z
       .boolean()
       .nullable()

@@ -1,5 +1,6 @@
 import * as Addition from "#core/document/addition";
 import * as Document from "#core/document/document";
+import { textRowsOf } from "./rows/text-rows.ts";
 import type { TextLayer } from "./schema.ts";
 import type { Work } from "./work.ts";
 
@@ -40,6 +41,16 @@ export class TextLayers {
   async withoutFonts(): Promise<number[]> {
     const found = await this.#found();
     return found.flatMap(([page, { undrawn }]) => (undrawn > 0 ? [page] : []));
+  }
+
+  /** What its words say of rows: the printed number, if it is one, and lines with amounts. Undefined without words. */
+  async rows(): Promise<{ printed: number | null; seen: number } | undefined> {
+    const pages = (await this.#found()).filter(([, { words }]) => words.length > 0);
+    if (pages.length === 0) return undefined;
+    const rows = pages.map(([, text]) => textRowsOf(text));
+    const printed = new Set(rows.flatMap((page) => page.printed ?? []));
+    const seen = rows.reduce((sum, { amounts }) => sum + amounts, 0);
+    return { printed: printed.size === 1 ? ([...printed][0] ?? null) : null, seen };
   }
 
   /** As the artifact has it; undefined where no page has words. */

@@ -1,6 +1,8 @@
 import * as z from "zod";
 import type { Document } from "#core/document/document";
 
+import { Rows } from "./rows/schema.ts";
+
 type File = Pick<Document, "repaired" | "pages" | "frames">;
 
 /*
@@ -49,6 +51,12 @@ const TilesLimited = z
       "Pages so long that as many parts as a page is read in leave their print too small: send them in several pictures.",
   });
 
+const RowsMissing = z.object({ code: z.literal("rows_missing"), reason: Rows.shape.reason }).meta({
+  id: "RowsMissing",
+  description:
+    "The rows of `result` are not those of the paper, by what it says itself: see `complete` and `rows`.",
+});
+
 const EmbeddedNotRead = z
   .object({
     code: z.literal("embedded_not_read"),
@@ -82,6 +90,7 @@ export const Warning = z
     BlankPages,
     PagesDisagree,
     TilesLimited,
+    RowsMissing,
     EmbeddedNotRead,
     PdfRepaired,
     FontsMissing,
@@ -113,6 +122,10 @@ export function ofPages({
   ];
 }
 
+/** For an answer that succeeded. */
+export const ofRows = ({ complete, rows }: { complete?: boolean | null; rows?: Rows }): Warning[] =>
+  complete === false && rows !== undefined ? [{ code: "rows_missing", reason: rows.reason }] : [];
+
 /** A warning as one line for people. */
 export function told(warning: Warning): string {
   switch (warning.code) {
@@ -120,6 +133,8 @@ export function told(warning: Warning): string {
       return `page ${warning.read === 1 ? "1" : `1 to ${warning.read}`} of ${warning.of} was read, the others were not`;
     case "blank_pages":
       return `blank, and left out: page ${warning.pages.join(", ")}`;
+    case "rows_missing":
+      return `the rows are not those of the paper: ${warning.reason}`;
     case "tiles_limited":
       return `so long that print stays too small: page ${warning.pages.join(", ")}`;
     case "fonts_missing":

@@ -9,7 +9,7 @@ import { salvage } from "#core/vision/answer/salvage";
 import { type Difference, differences } from "./difference.ts";
 
 /** The parts of an artifact that follow from the model's text alone. */
-const parts = ["result", "complete", "schema_ok", "schema_errors", "normalized", "checks"] as const;
+const parts = ["result", "complete", "rows", "schema_ok", "schema_errors", "normalized", "checks"] as const;
 type Parts = Partial<Pick<Artifact, (typeof parts)[number]>>;
 
 type Reason =
@@ -73,7 +73,8 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
   } catch {
     return { ...replayed, reason: "schema_refused" };
   }
-  const now = JSON.parse(JSON.stringify(await computedOf(artifact, text, asked))) as Parts;
+  const computed = await accountedOf(artifact, await computedOf(artifact, text, asked), asked.task);
+  const now = JSON.parse(JSON.stringify(computed)) as Parts;
   // Only the parts that the artifact has, because an old one may lack some.
   const found = parts.flatMap((part) =>
     artifact[part] === undefined && part !== "complete" ? [] : differences(artifact[part], now[part], part),
@@ -88,11 +89,25 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
   };
 }
 
+/** With what its rows are worth, by what was seen of the paper then. Older artifacts do not say. */
+async function accountedOf(
+  { rows, error }: Artifact,
+  { unclear, ...computed }: Parts & { unclear?: boolean },
+  task: Task.Task,
+): Promise<Parts> {
+  const { result, normalized = {} } = computed;
+  if (rows === undefined || !result) return computed;
+  const Examine = await import("#core/reading/examine");
+  const { printed, seen } = rows;
+  const evidence = { printed, seen, unclear, cut: error?.code === "answer_too_long" };
+  return { ...computed, ...Examine.accounted({ task }, result, { normalized }, evidence) };
+}
+
 async function computedOf(
   artifact: Artifact,
   text: string,
   { task, validate }: OwnSchema.Overridden,
-): Promise<Parts> {
+): Promise<Parts & { unclear?: boolean }> {
   const Examine = await import("#core/reading/examine");
   const { embedded } = artifact;
   const about = { task, validate, embedded, createdAt: new Date(artifact.created_at) };
@@ -117,18 +132,20 @@ function ofCalls(
   calls: readonly CallRecord[],
   about: About,
   Examine: typeof import("#core/reading/examine"),
-): Parts {
+): Parts & { unclear?: boolean } {
   const none = { result: null, schema_ok: null, schema_errors: [], normalized: {}, checks: [] };
   const answers = Continued.grouped(calls);
   // A document of one page is its answer, whose rows are all rows.
   const joined = (values: Answered[]) =>
-    artifact.sent_pages === undefined ? (values[0]?.value ?? {}) : Examine.joined(about, values).value;
+    artifact.sent_pages === undefined
+      ? { value: values[0]?.value ?? {}, unclear: false }
+      : Examine.joined(about, values);
   if (artifact.error?.code === "answer_too_long") {
     const salvaged = Continued.salvagedIn(answers.at(-1) ?? []);
     if (salvaged === undefined) return { ...none, complete: false };
     const last = aboutOf(answers.at(-1) ?? []);
     const others = objectsIn(answers.slice(0, -1), [extractJson, extractLast]);
-    const value = joined([...others, { ...last, value: salvaged.value }]);
+    const { value } = joined([...others, { ...last, value: salvaged.value }]);
     return { ...none, result: value, complete: false, ...Examine.partial(about, { ...salvaged, value }) };
   }
   if (artifact.status === "failed") return none;
@@ -138,8 +155,9 @@ function ofCalls(
     [extractLast, extractJson],
   ].map((readers) => joined(objectsIn(answers, readers)));
   const stored = JSON.stringify(artifact.result);
-  const value = readings.find((each) => JSON.stringify(each) === stored) ?? readings[0] ?? {};
-  return { result: value, ...Examine.whole(about, value) };
+  const found = readings.find(({ value }) => JSON.stringify(value) === stored) ?? readings[0];
+  const { value, unclear } = found ?? { value: {}, unclear: false };
+  return { result: value, ...Examine.whole(about, value), unclear };
 }
 
 /** Each answer's object by the first reader that finds one. */

@@ -3,7 +3,8 @@ import * as Schema from "#core/canonical/schema";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
 import { Pages } from "#core/reading/page-numbers";
-import { Complete, Extract, StoredError, Usage } from "#core/reading/schema";
+import { Complete, Rows } from "#core/reading/rows/schema";
+import { Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
 import * as Limits from "#spec/limits";
@@ -335,6 +336,7 @@ export const Item = z
       description: "In lists null for results above 16 KiB: these are in the artifact and in the results.",
     }),
     complete: Complete.optional(),
+    rows: Rows.optional(),
     schema_ok: z.boolean().nullable(),
     schema_errors: Extract.shape.schema_errors.nullable().meta({
       description: `As in a single extract. ${unknownInLists}`,

@@ -138,7 +138,7 @@ export function read(item: Item, roles: Roles, mapping: Mapping.Common): Paper {
 
 /** The item's values, if the result can be relied on. */
 function standing(item: Item): { normalized: Record<string, NormalizedValue>; checks: readonly Check[] } {
-  if (item.complete === false) throw new LeftOut("incomplete", "the result breaks off");
+  if (item.complete === false) throw new LeftOut("incomplete", "rows of the paper are missing");
   if (item.status !== "succeeded" || item.result === null)
     throw new LeftOut("not_read", item.error?.message ?? `the item is ${item.status}`);
   if (item.schema_ok === false) throw new LeftOut("breaks_schema", "the result breaks its schema");

@@ -151,6 +151,11 @@ function expectTiled(performed: Performed, seen: Seen, paper: Paper): void {
     ...{ date: "23/11/2026", totals: { total: paper.total }, items: paper.items },
   });
   expect(performed.answer.warnings).toEqual([]);
+  const returned = paper.items.length;
+  expect(performed.answer).toMatchObject({
+    complete: true,
+    rows: { returned, printed: null, reason: "adds_up" },
+  });
 }
 
 describe("a receipt that is too long for one picture", () => {
@@ -190,6 +195,17 @@ describe("a receipt that is too long for one picture", () => {
       return rows.filter((row) => row !== last);
     });
     expectTiled(await read(paper.bytes), seen, paper);
+  });
+
+  test("is called incomplete when the model leaves out a row", async () => {
+    reads(paper, (rows) => rows.filter((row) => row !== paper.items[30]));
+    const { error, answer } = await read(paper.bytes);
+    expect(error).toBeUndefined();
+    expect(answer).toMatchObject({
+      complete: false,
+      rows: { returned: paper.items.length - 1, reason: "sum_differs" },
+    });
+    expect(answer.warnings).toEqual([{ code: "rows_missing", reason: "sum_differs" }]);
   });
 
   test("fails with the rows of all tiles that were read when one answer does not end", async () => {

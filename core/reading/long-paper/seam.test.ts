@@ -55,6 +55,10 @@ describe("rows of two tiles of one page", () => {
     const without = (at: number) => list.toSpliced(at, 1);
     expect(join(list.slice(0, 8), without(4).slice(2), six(6)).rows).toEqual(list);
     expect(join(without(4).slice(0, 7), list.slice(2), six(6)).rows).toEqual(list);
+    // Also where the rows around it are equal, and the one behind it has moved into its place.
+    const milk = row("Milk", "0.99");
+    const paper = [...list.slice(0, 4), milk, milk, milk, ...list.slice(4)];
+    expect(join(paper.slice(0, 7), [...paper.slice(2, 6), ...paper.slice(7)], six(5)).rows).toEqual(paper);
   });
 
   test("are all kept, and called unclear, where nothing that should be twice is", () => {

@@ -18,8 +18,14 @@ interface Joined {
 const usualLines = 12;
 /** Names of the same thing may differ by this share of their letters. */
 const misread = 0.25;
-const weights = { same: 1, near: 0.7, part: 0.5, piece: -1.5, other: -1.5 };
-/** A piece of a row counts so at the top of the lower tile. */
+const weights = {
+  same: 1,
+  near: 0.7,
+  part: 0.5,
+  piece: Number.NEGATIVE_INFINITY,
+  other: Number.NEGATIVE_INFINITY,
+};
+/** Rows that say different things are two rows; only at the top of the lower tile one may be a piece of the other. */
 const piece = 0.2;
 /** Of the best that a number of rows could have. */
 const leastShare = 0.5;

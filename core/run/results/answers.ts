@@ -33,6 +33,7 @@ export async function of(run: About, row: Row, artifact: Artifact): Promise<Item
     schema_errors: known.schema_errors ?? computed.schema_errors,
     normalized: known.normalized ?? computed.normalized,
     checks: known.checks ?? computed.checks,
+    ...(artifact.rows === undefined ? {} : { complete: artifact.complete ?? null, rows: artifact.rows }),
     ...(artifact.quality === undefined ? {} : { quality: artifact.quality }),
     ...(artifact.embedded === undefined ? {} : { embedded: artifact.embedded }),
     model: model ?? null,
@@ -92,7 +93,7 @@ async function examined(
   );
   // Only the artifact says which list breaks off, and the sums of a broken list would report a fault that the paper
   // does not have.
-  return item.complete === false
+  return item.complete === false && item.status !== "succeeded"
     ? { schema_errors: [], normalized, checks: null }
     : { schema_errors, normalized, checks };
 }

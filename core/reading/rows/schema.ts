@@ -1,0 +1,38 @@
+import * as z from "zod";
+
+export const Complete = z.boolean().nullable().meta({
+  id: "Complete",
+  description:
+    "Whether all rows of the paper's list of items are in `result`: `rows` says by what. Null where nothing on the paper decides. Absent where the task has no such list, and in lists of a run's items. False without `rows.reason` `answer_too_long` never makes an extract fail; with it the answer did not fit the model's context: `result` holds what was read whole before, and `checks` leaves out sums over a list that breaks off.",
+});
+
+/** By what it was decided, in the order in which they count. */
+const reasons = [
+  "answer_too_long",
+  "adds_up",
+  "sum_differs",
+  "count_matches",
+  "count_differs",
+  "rows_seen",
+  "parts_unclear",
+  "nothing_to_compare",
+] as const;
+
+export const Rows = z
+  .object({
+    returned: z.int().meta({ description: "Rows in `result`." }),
+    printed: z.int().nullable().meta({
+      description:
+        "What the paper itself says (`ITEMS 12`, `Anzahl Artikel: 12`), by the text layer of a PDF; pieces count or rows.",
+    }),
+    seen: z.int().nullable().meta({
+      description:
+        "Lines of print that end where amounts stand, sums and payments among them: by a PDF's text layer, else by the look, which sees rather too few. Null without both.",
+    }),
+    reason: z.enum(reasons).meta({
+      description:
+        "`adds_up`, `sum_differs`: the rows and the printed sum; `count_matches`, `count_differs`: the printed number; `rows_seen`: there are many more lines with amounts; `parts_unclear`: parts of long paper could not be laid upon each other.",
+    }),
+  })
+  .meta({ id: "Rows", description: "What was compared to tell whether rows are missing." });
+export type Rows = z.output<typeof Rows>;
