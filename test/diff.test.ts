@@ -251,19 +251,31 @@ describe("ocrlty batch --gt", () => {
 
   test("thresholds without labels, and invalid labels, are refused before anything is sent", async () => {
     const runs = async () => ((await json("/v1/runs?limit=200")).body.items as unknown[]).length;
-    const before = await runs();
+    const content = [{ file: "a.png", total: "1.00" }];
+    await json("/v1/ground_truths", { name: "two-names", content });
+    const uploads = async () =>
+      (await Bucket.list(batches.bucket, silent, { prefix: "uploads/" })).objects.map(({ rel }) => rel);
+    const before = [await runs(), await uploads()];
     cli.file("bad.jsonl", '{"file":"0.jpg","total":1e999}\n');
+    cli.file("labels.csv", "file,total\n0.jpg,1\n");
     for (const [labels, message] of [
       [["--fail-under", "total=1"], "--fail-under needs --gt"],
       [["--gt", "labels.jsonl", "--fail-under", "total=1", "--no-wait"], "--fail-under needs --gt"],
       [["--gt", "labels.jsonl", "--fail-under", "total"], "takes FIELD=SHARE"],
       [["--gt", "nothing-called-so"], "no ground truth with this name"],
-      [["--gt", "bad.jsonl"], "error: "],
+      [["--gt", "bad.jsonl"], "error: record 1 (0.jpg), line 1: total: is a number that loses digits"],
+      [["--gt", "labels.csv"], "labels.csv is a table: convert it first"],
+      [["--gt", "shared/nosuch.jsonl"], "gt_path: there is nothing with this key"],
+      [["--gt", `gt_${"x".repeat(24)}`], "there is no ground truth with this id"],
+      [["--gt", "labels.jsonl", "--image-key", "fil"], "did you mean `file`?"],
+      [["--gt", "two-names", "--image-key", "fil"], "did you mean `file`?"],
+      [["--gt", "labels.jsonl", "--fail-under", "totl=1"], 'there is no field "totl"'],
+      [["--gt", "labels.jsonl", "--task", "receipt_v0"], "no such task"],
     ] as const) {
-      const { status, stderr } = await ocrlty("batch", "two.jsonl", ...labels);
+      const { status, stderr } = await ocrlty("batch", "scans", ...labels);
       expect([status, stderr], labels.join(" ")).toEqual([2, expect.stringContaining(message)]);
     }
-    expect(await runs()).toBe(before);
+    expect([await runs(), await uploads()]).toEqual(before);
   });
 });
 

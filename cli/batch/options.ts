@@ -1,7 +1,6 @@
 /** Options that several commands share, and their checks. */
 import type { Command } from "commander";
 import { type Context, UsageError } from "#cli/terminal/context";
-import { documents } from "#spec/limits";
 
 export interface Common {
   json?: boolean;
@@ -43,17 +42,6 @@ export function duration(option: string, text: string): number {
   return Number(match[1]) * unit;
 }
 
-/** `--expires-after`, for commands that start a run. */
-export const expiresAfter = [
-  "--expires-after <duration>",
-  "delete the run and everything that belongs to it this long after its end, such as 30d (default: keep it)",
-] as const;
-
-/** Its value for the API, in seconds; empty if it was not given. Throws UsageError. */
-export function expiresAfterOf(text: string | undefined): { expires_after?: number } {
-  return text === undefined ? {} : { expires_after: duration("--expires-after", text) / 1000 };
-}
-
 /** `--no-look`, for commands that send pictures. */
 export const noLook = [
   "--no-look",
@@ -63,18 +51,6 @@ export const noLook = [
 /** Its value for the API; empty if it was not given, and the server decides. */
 export function lookOf(look: boolean): { look?: false } {
   return look ? {} : { look: false };
-}
-
-/** `--max-pages`, for commands that start a run. */
-export const maxPages = [
-  "--max-pages <n>",
-  `documents with more pages fail, 1 to ${documents.queuedPages} (default: ${documents.queuedPages})`,
-] as const;
-
-/** Its value for the API; empty if it was not given. Throws UsageError. */
-export function maxPagesOf(text: string | undefined): { max_pages?: number } {
-  const number = wholeNumber("--max-pages", text, documents.queuedPages);
-  return number === undefined ? {} : { max_pages: number };
 }
 
 export interface Owned extends Common {

@@ -317,10 +317,9 @@ function cell(value: unknown): string {
 }
 
 /** The item from a server that may lack newer fields or have more warnings. */
-const AnyItem = Item.partial({
-  ...{ task_id: true, schema_errors: true, normalized: true, checks: true, tags: true },
-  ...{ model: true, prompt_sha256: true, schema_sha256: true, image_sha256: true },
-}).extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
+const AnyItem = Item.partial()
+  .required({ index: true, request_id: true, status: true, custom_id: true, file: true })
+  .extend({ warnings: z.array(z.looseObject({ code: z.string() })).default([]) });
 
 /**
  * The items that have ended so far, in the format that the file's name asks for; values come from the list of items,

@@ -37,6 +37,20 @@ export function parse(text: string): Bar {
   return { what, least: Number(least), lower: lower !== undefined };
 }
 
+const wholes = ["micro", "documents"];
+
+/** Throws UsageError for a bar of a field that the task does not have. @param paths - of the task's fields. */
+export function checkFields(bars: readonly Bar[], paths: readonly string[]): void {
+  for (const { what } of bars)
+    if (![...wholes, ...paths].includes(what)) throw noField(what, [...wholes, ...paths]);
+}
+
+function noField(what: string, known: readonly string[]): UsageError {
+  const meant = known.filter((path) => path.endsWith(`.${what}`));
+  const hint = meant.length === 1 ? `: did you mean ${meant[0]}?` : `; there are ${known.join(", ")}`;
+  return new UsageError(`--fail-under: there is no field ${JSON.stringify(what)}${hint}`);
+}
+
 /** Throws UsageError for a field that the task does not have. */
 export function judge(bars: readonly Bar[], evaluation: Read.Shown): Judged[] {
   return bars.map((bar) => {
@@ -65,11 +79,6 @@ function figureOf(what: string, { summary, fields }: Read.Shown): Figure {
       judged: summary?.documents_judged ?? 0,
     };
   const field = fields.find(({ path }) => path === what);
-  if (field === undefined) {
-    const known = ["micro", "documents", ...fields.map(({ path }) => path)];
-    const meant = known.filter((path) => path.endsWith(`.${what}`));
-    const hint = meant.length === 1 ? `: did you mean ${meant[0]}?` : `; there are ${known.join(", ")}`;
-    throw new UsageError(`--fail-under: there is no field ${JSON.stringify(what)}${hint}`);
-  }
+  if (field === undefined) throw noField(what, [...wholes, ...fields.map(({ path }) => path)]);
   return { value: field.accuracy, interval: field.intervals.accuracy, judged: field.scored };
 }

@@ -67,15 +67,22 @@ export async function newest(
   return (await found.next()).value ?? undefined;
 }
 
-/** Its records, as they were given. */
+/**
+ * Its records, as they were given.
+ * @param imageKey - another member that names the picture. Throws AppError if no record has it.
+ */
 export async function* recordsOf(
   context: Pick<Context, "signal">,
   known: z.output<typeof WithContent>,
+  imageKey?: string,
 ): AsyncGenerator<Read.Raw> {
   // The signed address is the permission: the API key is not sent.
   const bucket = { url: new URL(known.content_url), apiKey: undefined };
   const stream = await Download.open(context, bucket, known.content_url);
-  yield* Read.records(Download.whole(stream), { imageKey: known.gt_image_key, mayBeUnnamed: true });
+  yield* Read.records(Download.whole(stream), {
+    imageKey: imageKey ?? known.gt_image_key,
+    mayBeUnnamed: imageKey === undefined,
+  });
 }
 
 /** Records as a JSON list that people can edit. */

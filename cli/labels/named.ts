@@ -4,6 +4,7 @@ import { basename, resolve } from "node:path";
 import type { Target } from "#cli/server/answer";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
+import { defaultImageKey } from "#core/ground-truth/record";
 import * as Id from "#core/id";
 import * as Known from "./known.ts";
 import * as Put from "./put.ts";
@@ -27,7 +28,7 @@ export async function idOf(context: Context, server: Target, { labels, imageKey 
     if (known !== undefined) return known.gt_id;
     throw new UsageError(`there is no file and no ground truth with this name: ${Text.shown(labels)}`);
   }
-  const wish = { name: basename(labels), file, imageKey: imageKey ?? "file" };
+  const wish = { name: basename(labels), file, imageKey: imageKey ?? defaultImageKey };
   return (await Put.put(context, server, wish)).ground_truth.gt_id;
 }
 
@@ -38,15 +39,43 @@ interface RunLabels {
   gt_image_key?: string;
 }
 
+interface Found {
+  /** The labels as the API takes them, if they are on the server already. */
+  wire: RunLabels;
+  /** Stores a local file, and returns the labels as the API takes them. Throws as `idOf`. */
+  store(): Promise<RunLabels>;
+}
+
 /**
- * The same for a run that is to be started, which may also be measured by a file under the data root: what is not here
- * and has a slash, such as `shared/labels.jsonl`, is one. Throws as `idOf`.
+ * The same for a run that is to be started, in two steps: first everything is looked up and checked, then a local file is
+ * stored. Labels may also be a file under the data root, such as `shared/labels.jsonl`: a text with a slash that is neither a
+ * local file nor a name of a ground truth. Throws as `idOf`, and AppError for an image key that no record has.
  */
-export async function ofRun(context: Context, server: Target, wish: Wish): Promise<RunLabels> {
+export async function ofRun(context: Context, server: Target, wish: Wish): Promise<Found> {
   const { labels, imageKey } = wish;
-  const isPath = labels.includes("/") && !fs.existsSync(resolve(context.cwd, labels));
-  return {
-    ...(isPath ? { gt_path: labels } : { gt_id: await idOf(context, server, wish) }),
-    ...(imageKey === undefined ? {} : { gt_image_key: imageKey }),
-  };
+  const key = imageKey === undefined ? {} : { gt_image_key: imageKey };
+  const file = resolve(context.cwd, labels);
+  if (fs.existsSync(file)) {
+    await Put.check(file, imageKey ?? defaultImageKey);
+    const store = async () => ({ gt_id: await idOf(context, server, wish), ...key });
+    return { wire: {}, store };
+  }
+  if (labels.includes("/") && !(await isName(context, server, labels))) {
+    const wire = { gt_path: labels, ...key };
+    return { wire, store: async () => wire };
+  }
+  const gtId = await idOf(context, server, wish);
+  if (imageKey !== undefined) await checkKey(context, server, gtId, imageKey);
+  const wire = { gt_id: gtId, ...key };
+  return { wire, store: async () => wire };
+}
+
+const isName = async (context: Context, server: Target, name: string): Promise<boolean> =>
+  (await Known.newest(context, server, { name })) !== undefined;
+
+/** Reads the records with another member for the picture's name than they were stored with. */
+async function checkKey(context: Context, server: Target, gtId: string, imageKey: string): Promise<void> {
+  const known = await Known.find(context, server, { which: gtId });
+  if (known.gt_image_key === imageKey) return;
+  for await (const _ of Known.recordsOf(context, known, imageKey));
 }

@@ -41,9 +41,6 @@ export async function put(
   server: Target,
   wish: { name: string; file: string; imageKey: string },
 ): Promise<Kept> {
-  const stat = fs.statSync(wish.file, { throwIfNoEntry: false });
-  if (!stat?.isFile()) throw new UsageError(`${Text.shown(wish.file)} is not a file`);
-  if (stat.size > groundTruths.bytes) throw Wrong.tooLarge(groundTruths.bytes);
   const { imageKey } = wish;
   await check(wish.file, imageKey);
   const bytes = await Upload.bytesOf(wish.file);
@@ -65,8 +62,11 @@ export async function put(
   };
 }
 
-/** Throws AppError for mistakes in the records, and UsageError for a table. */
-async function check(file: string, imageKey: string): Promise<void> {
+/** Throws AppError for mistakes in the records, and UsageError for a table or a folder. */
+export async function check(file: string, imageKey: string): Promise<void> {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) throw new UsageError(`${Text.shown(file)} is not a file`);
+  if (stat.size > groundTruths.bytes) throw Wrong.tooLarge(groundTruths.bytes);
   try {
     for await (const _ of records(file, imageKey));
   } catch (error) {

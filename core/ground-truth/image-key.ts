@@ -7,6 +7,18 @@ import * as Wrong from "./wrong.ts";
 const seenRecords = 100;
 const seenNames = 200;
 
+/**
+ * True if a single object is a record, and not a list of records or records by the names of their pictures. One without the
+ * member for the name is a record as well if it holds only single values, or single values beside `fields`.
+ */
+export function isRecord(object: Readonly<Record<string, unknown>>, imageKey: string): boolean {
+  if (typeof object[imageKey] === "string") return true;
+  const values = Object.values(object);
+  const groups = values.filter((value) => typeof value === "object" && value !== null);
+  const isFields = groups.length === 1 && groups[0] === object.fields;
+  return values.length > groups.length && (groups.length === 0 || isFields);
+}
+
 /** Looks whether the member that names the picture (`gt_image_key`) exists in the records. */
 export class Names {
   readonly #imageKey: string;

@@ -340,6 +340,13 @@ test("a member for the picture's name that no record has is refused with the mem
     `undefined gt_image_key: no record has the member \`file\`, ${wrong}: there are \`image\`, \`remark\``,
   ]);
   expect(await issuesOf(pieces(text), "image")).toEqual([]);
+  for (const one of [
+    { img: "a.jpg", total: "1" },
+    { img: "a.jpg", fields: { total: "1" } },
+  ]) {
+    const refused = [expect.stringContaining("gt_image_key: no record has the member `file`")];
+    expect(await issuesOf(pieces(JSON.stringify(one)))).toEqual(refused);
+  }
   const images = [];
   for await (const { record } of Read.records(pieces(text), { mayBeUnnamed: true }))
     images.push(record.image);

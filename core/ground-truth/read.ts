@@ -133,7 +133,7 @@ function inWhole(problem: string, begun: Wrong.Spot): { spot: Wrong.Spot; proble
 function parsedEntries(value: unknown, imageKey: string): Entry[] {
   if (Array.isArray(value)) return value.map((given) => ({ given }));
   const object = value as Record<string, unknown>;
-  if (typeof object[imageKey] === "string") return [{ given: object }];
+  if (ImageKey.isRecord(object, imageKey)) return [{ given: object }];
   if (Array.isArray(object.items)) return object.items.map((given) => ({ given }));
   return Object.entries(object).map(([name, each]) => ({ given: named(each, name, imageKey) }));
 }
@@ -293,9 +293,7 @@ async function opened(texts: AsyncGenerator<string>, imageKey: string): Promise<
 /** True if a single object is one record, rather than records by their names or a list of them. */
 function isRecord(text: string, imageKey: string): boolean {
   const { value, problem } = Json.read(text);
-  if (problem !== undefined) return true;
-  const record = value as Record<string, unknown>;
-  return typeof record[imageKey] === "string";
+  return problem !== undefined || ImageKey.isRecord(value as Record<string, unknown>, imageKey);
 }
 
 /** Members are held back for this many characters, because a list `items` may follow. */

@@ -69,7 +69,7 @@ describe("batch", () => {
     const plain = await rig.batch(["in"]);
     expect(plain.status).toBe(exit.items);
     expect(plain.stdout).toBe(
-      "ITEM   STATUS     TOTAL\na.jpg  succeeded  0.00\nb.jpg  failed     invalid_image\n",
+      "ITEM   STATUS                  TOTAL\na.jpg  succeeded               0.00\nb.jpg  failed (invalid_image)\n",
     );
     expect(plain.stderr).toMatch(/1 of 2 succeeded, 1 failed\n$/);
     const json = await rig.batch(["in", "--json"]);

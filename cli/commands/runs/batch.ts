@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "commander";
+import * as Beforehand from "#cli/batch/beforehand";
 import { conclude } from "#cli/batch/conclude";
 import * as Folder from "#cli/batch/folder";
 import * as LeftOut from "#cli/batch/left-out";
@@ -10,6 +11,7 @@ import * as Progress from "#cli/batch/progress";
 import * as Results from "#cli/batch/results";
 import * as Resume from "#cli/batch/resume";
 import * as Run from "#cli/batch/run";
+import * as RunOptions from "#cli/batch/run-options";
 import * as Send from "#cli/batch/send";
 import * as State from "#cli/batch/state";
 import * as Bar from "#cli/evals/bar";
@@ -23,22 +25,11 @@ import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
 import { isRunId } from "#core/id";
-import * as Limits from "#spec/limits";
 
-interface BatchOptions extends Options.Common, Results.TableOptions {
-  task?: string;
-  concurrency?: string;
-  runId?: string;
-  out?: string;
-  keepInputs?: boolean;
-  look: boolean;
-  maxPages?: string;
-  webhook?: string;
-  expiresAfter?: string;
+interface BatchOptions extends Options.Common, Results.TableOptions, RunOptions.RunOptions {
   limit?: string;
   wait: boolean;
   resume?: string;
-  force?: boolean;
   gt?: string;
   imageKey?: string;
   failUnder: string[];
@@ -75,52 +66,33 @@ const help = {
 
 /** `batch DIR|MANIFEST`: many pictures as one run. `done` gets the exit status. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  return Help.add(
-    Options.common(
-      Results.tableOptions(
-        new Command("batch")
-          .description(
-            "read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)",
-          )
-          .argument("[source]", "a folder, or a .jsonl manifest")
-          .option("--task <id>", "what to read (default: receipt_fields_v1)")
-          .option(
-            "--concurrency <n>",
-            `items at the model server at once, 1 to ${Limits.batches.maxConcurrency} (default: 4)`,
-          )
-          .option("--run-id <id>", "your own id of the run")
-          .option("--out <file>", "write the results to this .csv, .tsv, .jsonl or .json")
-          .option("--force", "overwrite an existing file")
-          .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
-          .option(...Options.noLook)
-          .option(...Options.maxPages)
-          .option("--webhook <url>", "an https address that is called when the run has ended")
-          .option(...Options.expiresAfter)
-          .option("--limit <n>", "only the first N pictures")
-          .option(
-            "--gt <labels>",
-            "measure it: a file of labels, a ground truth's name or gt_id, or a data path",
-          )
-          .option("--image-key <name>", "the member of a record that names its picture")
-          .option(...Bar.failUnder)
-          .option("--no-wait", "start the run and do not wait for it")
-          .option("--resume <run-id>", "resume a batch that was interrupted"),
+  const batchCommand = new Command("batch")
+    .description("read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)")
+    .argument("[source]", "a folder, or a .jsonl manifest");
+  RunOptions.add(batchCommand, { task: defaultTask, concurrency: "4" })
+    .option("--limit <n>", "only the first N pictures")
+    .option(
+      "--gt <labels>",
+      "measure it: a file of labels, a ground truth's name or gt_id, or a key under the data root",
+    )
+    .option("--image-key <name>", "the member of a record that names its picture")
+    .option(...Bar.failUnder)
+    .option("--no-wait", "start the run and do not wait for it")
+    .option("--resume <run-id>", "resume a batch that was interrupted");
+  return Help.add(Options.common(Results.tableOptions(batchCommand)), help).action(
+    async (source: string | undefined, options: BatchOptions) =>
+      done(
+        options.resume === undefined
+          ? await begin(context, source, options)
+          : await resume(context, source, options.resume, options),
       ),
-    ),
-    help,
-  ).action(async (source: string | undefined, options: BatchOptions) =>
-    done(
-      options.resume === undefined
-        ? await begin(context, source, options)
-        : await resume(context, source, options.resume, options),
-    ),
   );
 }
 
 async function begin(context: Context, source: string | undefined, options: BatchOptions): Promise<Exit> {
   if (source === undefined) throw new UsageError("name a folder of pictures or a .jsonl manifest");
   const limit = Options.wholeNumber("--limit", options.limit);
-  const request = requestOf(context, options);
+  const request: State.State["options"] = RunOptions.fieldsOf(context, options);
   checkBars(options, options.gt !== undefined);
   const runId = options.runId ?? Run.newId("batch");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
@@ -133,11 +105,14 @@ async function begin(context: Context, source: string | undefined, options: Batc
 
   const server = await Server.connect(context, options);
   try {
-    // The key, the task and the id are checked before anything large is sent.
-    await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
+    // What can be known before is checked before anything large is sent.
+    const paths = await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
+    Bar.checkFields(options.failUnder.map(Bar.parse), paths);
     if (options.runId !== undefined && (await Run.find(server, { runId }, context.signal)))
       throw new UsageError(`the server has a run ${runId} already: take another --run-id`);
-    Object.assign(request, await labelsOf(context, server, options));
+    const labels = await labelsOf(context, server, options);
+    await Beforehand.check(context, server, { run_id: runId, ...request, ...labels?.wire });
+    Object.assign(request, await labels?.store());
     const state: State.State = {
       version: 1,
       run_id: runId,
@@ -192,7 +167,7 @@ async function resume(
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   // Without a stored state it is an ordinary run, for which the command can wait.
   const state = State.load(context.env, runId) ?? Resume.foreign(runId);
-  const request = requestOf(context, options);
+  const request: State.State["options"] = RunOptions.fieldsOf(context, options);
   if (state.sent && (Object.keys(request).length > 0 || options.gt !== undefined))
     throw new UsageError("the run has started: its options cannot be changed any more");
   Object.assign(state.options, request);
@@ -207,25 +182,11 @@ async function resume(
   if (options.failUnder.length > 0) state.fail_under = options.failUnder;
   const server = await Server.connect(...Resume.whereTo(context, state, options));
   try {
-    Object.assign(state.options, await labelsOf(context, server, options));
+    Object.assign(state.options, await (await labelsOf(context, server, options))?.store());
     return await carryOn(context, server, state, options);
   } finally {
     await close(context, server);
   }
-}
-
-function requestOf(context: Context, options: BatchOptions): State.State["options"] {
-  const { maxConcurrency } = Limits.batches;
-  const concurrency = Options.wholeNumber("--concurrency", options.concurrency, maxConcurrency);
-  return {
-    ...(options.task === undefined ? {} : { task_id: options.task }),
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(options.keepInputs ? { persist_inputs: true } : {}),
-    ...Options.lookOf(options.look),
-    ...Options.maxPagesOf(options.maxPages),
-    ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
-    ...Options.expiresAfterOf(options.expiresAfter),
-  };
 }
 
 /** The options for tables; commander's `bom` is true unless `--no-bom` is given. */
@@ -243,7 +204,7 @@ function checkBars({ failUnder, wait }: BatchOptions, hasLabels: boolean): void 
 }
 
 const labelsOf = async (context: Context, server: Server.Server, { gt: labels, imageKey }: BatchOptions) =>
-  labels === undefined ? {} : Named.ofRun(context, server, { labels, imageKey });
+  labels === undefined ? undefined : Named.ofRun(context, server, { labels, imageKey });
 
 /** Sends what is missing, waits, and outputs the results and, of a run with labels, how good they are. */
 async function carryOn(

@@ -4,26 +4,16 @@ import { conclude } from "#cli/batch/conclude";
 import * as Options from "#cli/batch/options";
 import * as Results from "#cli/batch/results";
 import * as Run from "#cli/batch/run";
+import * as RunOptions from "#cli/batch/run-options";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
 import { isRunId } from "#core/id";
-import * as Limits from "#spec/limits";
 
-interface RerunOptions extends Options.Common, Results.TableOptions {
+interface RerunOptions extends Options.Common, Results.TableOptions, RunOptions.RunOptions {
   only?: string;
-  task?: string;
-  concurrency?: string;
-  runId?: string;
-  keepInputs?: boolean;
-  look: boolean;
-  maxPages?: string;
-  webhook?: string;
-  expiresAfter?: string;
   wait?: boolean;
-  out?: string;
-  force?: boolean;
 }
 
 const help = {
@@ -44,39 +34,19 @@ rerun with that key.`,
 
 /** `rerun ID`: reads the pictures of a run again, as a new run. */
 export function command(context: Context, done: (status: Exit) => void): Command {
-  const { maxConcurrency } = Limits.batches;
-  return Help.add(
-    Options.common(
-      Results.tableOptions(
-        new Command("rerun")
-          .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
-          .argument("<run-id>", "the run whose pictures are read")
-          .addOption(
-            new Option("--only <which>", "all of them, or those that failed").choices(["all", "failed"]),
-          )
-          .option("--task <id>", "what to read (default: the same)")
-          .option("--concurrency <n>", `1 to ${maxConcurrency} (default: the same)`)
-          .option("--run-id <id>", "your own id of the new run")
-          .option("--keep-inputs", "keep the pictures until the new run is deleted, too")
-          .option(...Options.noLook)
-          .option(...Options.maxPages)
-          .option("--webhook <url>", "an https address that is called when the run has ended")
-          .option(...Options.expiresAfter)
-          .option("--wait", "wait for its end and print the results")
-          .option("--out <file>", "wait, and write the results to this .csv, .tsv, .jsonl or .json")
-          .option("--force", "overwrite an existing file"),
-      ),
-    ),
-    help,
-  ).action(async (source: string, options: RerunOptions) => done(await rerun(context, source, options)));
+  const rerunCommand = new Command("rerun")
+    .description("read the pictures of a run again, as a new run (POST /v1/batch_extract_rerun)")
+    .argument("<run-id>", "the run whose pictures are read")
+    .addOption(new Option("--only <which>", "all pictures, or those that failed").choices(["all", "failed"]))
+    .option("--wait", "wait for its end and print the results");
+  RunOptions.add(rerunCommand, { task: "the same", concurrency: "the same" });
+  return Help.add(Options.common(Results.tableOptions(rerunCommand)), help).action(
+    async (source: string, options: RerunOptions) => done(await rerun(context, source, options)),
+  );
 }
 
 async function rerun(context: Context, source: string, options: RerunOptions): Promise<Exit> {
-  const concurrency = Options.wholeNumber(
-    "--concurrency",
-    options.concurrency,
-    Limits.batches.maxConcurrency,
-  );
+  const fields = RunOptions.fieldsOf(context, options);
   const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
   if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
   const runId = options.runId ?? Run.newId("rerun");
@@ -87,13 +57,7 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
       source_run_id: source,
       run_id: runId,
       ...(options.only === undefined ? {} : { only: options.only }),
-      ...(options.task === undefined ? {} : { task_id: options.task }),
-      ...(concurrency === undefined ? {} : { concurrency }),
-      ...(options.keepInputs ? { persist_inputs: true } : {}),
-      ...Options.lookOf(options.look),
-      ...Options.maxPagesOf(options.maxPages),
-      ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
-      ...Options.expiresAfterOf(options.expiresAfter),
+      ...fields,
     });
     if (!options.wait && out === undefined) {
       context.out(

@@ -149,7 +149,7 @@ describe("runs", () => {
     const refused: [string[], string][] = [
       [["--format", "beancount", "--out", "a.b"], "beancount needs your accounts: --mapping FILE"],
       [["--format", "beancount", "--mapping", "none.json", "--out", "a.b"], "none.json cannot be read"],
-      [["--format", "xero", ...mapped, "a.csv"], "\ndate_format: is missing: one of"],
+      [["--format", "xero", ...mapped, "a.csv"], "\n  date_format: is missing: one of"],
       [["--format", "datev", ...mapped, "a.csv"], "names begin with EXTF_: --out EXTF_a.csv"],
       [["--format", "csv", ...mapped, "a.csv"], "--mapping is for the formats datev, xero"],
       [["--format", "beancount", "--mapping", "mapping.json"], "goes into a file: name it with --out"],
