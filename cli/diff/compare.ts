@@ -2,6 +2,7 @@
 import * as z from "zod";
 import * as Progress from "#cli/batch/progress";
 import * as Evaluate from "#cli/evals/evaluate";
+import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
 import { failureOf } from "#cli/server/refusal";
 import type { Server } from "#cli/server/server";
@@ -26,7 +27,7 @@ export async function compare(
   const [first, second] = sides;
   const path = `/v1/evals/${first.eval_id}/diff/${second.eval_id}?values=${values}`;
   const answer = await Client.call(server, { path, signal: context.signal });
-  if (answer.status === 200) return answer.json as Schema.EvaluationDiff;
+  if (answer.status === 200) return checked(answer.json);
   const refused = failureOf(answer);
   const long = TooLong.safeParse(refused.own?.details);
   if (!long.success) throw refused;
@@ -55,4 +56,12 @@ export async function compare(
   } finally {
     progress.stop();
   }
+}
+
+/** All that the server said, when it is what is shown. Throws CallError. */
+function checked(json: unknown): Schema.EvaluationDiff {
+  if (Schema.EvaluationDiff.safeParse(json).success) return json as Schema.EvaluationDiff;
+  throw new CallError("the answer is not a comparison of evaluations: this is a server of another version", {
+    ...{ scope: "server", code: "odd_answer" },
+  });
 }

@@ -107,7 +107,9 @@ test("two evaluations that are too long for one call are compared on this machin
     { status: 409, body: { error } },
     {
       handle: ({ url = "" }, response) => {
-        response.setHeader("content-type", "application/x-ndjson").end(samples[url]);
+        const isSamples = Object.hasOwn(samples, url);
+        response.setHeader("content-type", isSamples ? "application/x-ndjson" : "application/json");
+        response.end(samples[url] ?? "{}");
       },
     },
   ]);
@@ -117,12 +119,13 @@ test("two evaluations that are too long for one call are compared on this machin
     ...{ ...side, eval_id: name, summary: null, fields: [{ path: "total", kind: "money" }] },
     samples: [{ url: `${server.url}/${name}`, expires_at: "" }],
   });
+  const pair = [evaluation("first"), evaluation("second")] as unknown as [Read.Shown, Read.Shown];
   try {
     const target = { url: new URL(`${server.url}/`), apiKey: "k" };
     const compared = await compare(
       context as unknown as Context,
       target as unknown as Server,
-      [evaluation("first"), evaluation("second")] as unknown as [Read.Shown, Read.Shown],
+      pair,
       "canonical",
     );
     expect(Schema.EvaluationDiff.parse(compared)).toMatchObject({
@@ -130,9 +133,13 @@ test("two evaluations that are too long for one call are compared on this machin
       changes: [{ kind: "broken", file: "1.png", path: "total", after: "7" }],
     });
     expect(said[0]).toContain("compared on this machine");
+    const odd = compare(context as unknown as Context, target as unknown as Server, pair, "canonical");
+    await expect(odd, "an answer of another version").rejects.toMatchObject({ code: "odd_answer" });
     expect(server.seen[0]?.path).toBe("/v1/evals/first/diff/second?values=canonical");
     // A signed address is the permission: the key does not go there.
-    expect(server.seen.slice(1).some(({ headers }) => "authorization" in headers)).toBe(false);
+    expect(
+      server.seen.some(({ path, headers }) => Object.hasOwn(samples, path) && "authorization" in headers),
+    ).toBe(false);
   } finally {
     await server.close();
   }

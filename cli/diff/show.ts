@@ -102,7 +102,7 @@ function verdicts(
   ];
   if (scored.some(({ verdict }) => verdict === "INCONCLUSIVE"))
     legend.push(
-      `INCONCLUSIVE: it may be chance. Among ${many} at least ${found.least_discordant} documents must`,
+      `INCONCLUSIVE: it may be chance. With ${many} at least ${found.least_discordant} documents must`,
       "change sides; NEEDS is how many receipts a difference of 5 points needs.",
     );
   return `${table}${Prose.lines(legend, context)}`;
