@@ -17,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   look: () => import("./look/main.ts"),
   heif: () => import("./heif.ts"),
   pdf: () => import("./pdf.ts"),
+  "long-paper": () => import("./long-paper/main.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };

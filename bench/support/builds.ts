@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -61,6 +61,23 @@ async function addressOf(child: ChildProcess): Promise<string> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+const longAgo = new Date("2020-01-01T00:00:00Z");
+
+/**
+ * Bytes of a checkout's bundles that are read while `work` runs, by the access times of the files; undefined where the
+ * file system keeps none. Another loop of the same checkout must not start meanwhile.
+ */
+export async function bytesLoaded(dir: string, work: () => Promise<void>): Promise<number | undefined> {
+  const cache = join(dir, "node_modules", ".cache", "ocrlty");
+  const files = readdirSync(cache, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".mjs"))
+    .map((name) => join(cache, name));
+  for (const file of files) utimesSync(file, longAgo, statSync(file).mtime);
+  await work();
+  const read = files.map((file) => statSync(file)).filter(({ atime }) => atime > longAgo);
+  return read.length === 0 ? undefined : read.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** Milliseconds of CPU that a process and all below it have taken, children that ended included. Linux only. */
