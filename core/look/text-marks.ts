@@ -15,9 +15,16 @@ export function textMarks(marks: readonly Mark[], letters: readonly Letter[]): S
   const found = new Set<number>();
   for (const [at, mark] of marks.entries()) {
     const inside = mark.right >= left && mark.left <= right && mark.bottom >= top && mark.top <= bottom;
-    if (inside && height(mark) >= 0.6 * usual && height(mark) <= 1.7 * usual) found.add(at);
+    const isSized = height(mark) >= 0.6 * usual && height(mark) <= 1.7 * usual;
+    if (inside && isSized && !isBlock(mark)) found.add(at);
   }
   return found;
+}
+
+/** A filled rectangle, such as a box of a form or of a chart: it has the ink of many letters. */
+function isBlock({ left, right, top, bottom, area }: Mark): boolean {
+  const [wide, high] = [right - left + 1, bottom - top + 1];
+  return Math.min(wide, high) >= 7 && area > 0.85 * wide * high;
 }
 
 function range(values: readonly number[]): [number, number] {

@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { textMarks } from "./text-marks.ts";
+
+/** A mark of 8 × 10 pixels in a row of them; `filled` of it is ink. */
+const mark = (at: number, filled: number) => ({
+  ...{ left: 12 * at, right: 12 * at + 7, top: 0, bottom: 9 },
+  area: Math.round(80 * filled),
+});
+
+test("filled boxes are no text, though they have the size of letters: their ink would outweigh a line", () => {
+  const marks = Array.from({ length: 12 }, (_, at) => mark(at, at % 3 === 0 ? 1 : 0.5));
+  const letters = marks.map(({ left }, at) => ({ x: left + 4, y: 5, size: 10, mark: at, sharpness: 1 }));
+  expect([...textMarks(marks, letters)]).toEqual([1, 2, 4, 5, 7, 8, 10, 11]);
+});
