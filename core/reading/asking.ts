@@ -58,6 +58,8 @@ export class Asking {
   readonly #looks = new Map<number, Look>();
   #isTiled = false;
   readonly #calls: CallRecord[] = [];
+  /** What was said beside pictures, by call. */
+  readonly #fileTexts: { call: number; text: string }[] = [];
   readonly #attempts: (AttemptRecord & { call: number })[] = [];
   #examining: Promise<Examine> | undefined;
 
@@ -96,22 +98,16 @@ export class Asking {
         if (group.limited !== undefined) this.limited.push(group.limited);
         continue;
       }
-      const { pieces, room } = group;
-      const answering = pieces.length === 0 ? undefined : this.#ask(pieces, room);
+      const answering = group.pieces.length === 0 ? undefined : this.#ask(group);
       const [next] = parts;
       ready = next && this.#open(next, wish);
       const again = await answering;
       if (again !== undefined) parts.unshift(...again);
     }
     if (this.answered.length > 0) return;
-    const isWithoutFonts = ((await this.textLayers?.withoutFonts()) ?? []).length > 0;
-    throw new AppError(
-      "invalid_image",
-      isWithoutFonts
-        ? "nothing is drawn on the page, as its fonts are not in the PDF: save it with its fonts embedded"
-        : "there is no print on the page: it is blank",
-      { details: { reason: "blank_page" } },
-    );
+    throw new AppError("invalid_image", "there is no print on the page: it is blank", {
+      details: { reason: "blank_page" },
+    });
   }
 
   /** Each fault that any of the pages has. Null if no page was looked at. */
@@ -136,17 +132,19 @@ export class Asking {
   }
 
   /** What the artifact says of pictures, texts and attempts. */
-  record(): Pick<Artifact, "sent" | "sent_pages" | "calls"> & { attempts: AttemptRecord[] } {
+  record(): Pick<Artifact, "sent" | "sent_pages" | "calls" | "file_texts"> & { attempts: AttemptRecord[] } {
     const isSingle = !this.isJoined && this.#calls.length < 2;
+    const beside = this.#fileTexts.length === 0 ? {} : { file_texts: this.#fileTexts };
+    const calls = isSingle ? {} : { calls: this.#calls };
     const attempts = isSingle ? this.#attempts.map(({ call: _, ...attempt }) => attempt) : this.#attempts;
     const [only] = this.#sent.values();
-    if (!this.isJoined) return { sent: only ?? null, ...(isSingle ? {} : { calls: this.#calls }), attempts };
+    if (!this.isJoined) return { sent: only ?? null, ...calls, ...beside, attempts };
     const sentPages = [...this.#callOf].flatMap(([name, { piece, call }]) => {
       const sent = this.#sent.get(name);
       const tile = piece.tile && { tile: piece.tile.number };
       return sent === undefined ? [] : [{ page: piece.page, ...tile, call, ...sent }];
     });
-    return { sent: null, sent_pages: sentPages, calls: this.#calls, attempts };
+    return { sent: null, sent_pages: sentPages, ...calls, ...beside, attempts };
   }
 
   #ofLastCall(attempts: AttemptRecord[]): (AttemptRecord & { call: number })[] {
@@ -166,6 +164,7 @@ export class Asking {
     const group = Pages.open(this.#work.document, part, wish, {
       ...{ looks: this.#looks, pages: this.#work.pages.length },
       seeksBlank: this.isOfPages || this.#work.document.kind === "pdf",
+      texts: this.textLayers,
       onPrepared: ({ of: page, sent, blank, quality, ms, ...piece }) => {
         this.imageMs += ms;
         this.#noteSize(page);
@@ -187,13 +186,14 @@ export class Asking {
   }
 
   /** @returns the same pages in smaller parts, to be asked for again, of which the answer did not fit together. */
-  async #ask(pieces: Pages.Piece[], room: Vision.Room): Promise<Pages.Piece[][] | undefined> {
+  async #ask(group: Pages.Group): Promise<Pages.Piece[][] | undefined> {
+    const { pieces, room } = group;
     for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#calls.length + 1 });
     this.asked = pieces;
     this.#settings.max_tokens = room.fit.maxTokens;
     const startedAt = Date.now();
     try {
-      const { discard, answer, error } = await this.#call(pieces, room);
+      const { discard, answer, error } = await this.#call(group);
       if (answer !== undefined) {
         this.answered.push({ pieces, answer });
         return undefined;
@@ -207,7 +207,7 @@ export class Asking {
       // Few answers are cut: no cold start pays for it.
       const { goOn } = await import("./long-list/continuing.ts");
       const { deadline, handsOver = false } = this.#work;
-      const call = (next: Next) => this.#call(pieces, room, next);
+      const call = (next: Next) => this.#call(group, next);
       this.answered.push({ pieces, answer: await goOn(error, { room, call, deadline, handsOver }) });
       return undefined;
     } finally {
@@ -221,7 +221,8 @@ export class Asking {
   }
 
   /** Makes one call and records it. */
-  async #call(pieces: Pages.Piece[], room: Vision.Room, next?: Next): Promise<Outcome> {
+  async #call(group: Pages.Group, next?: Next): Promise<Outcome> {
+    const { pieces, text } = group;
     const [tile] = pieces.flatMap((piece) => piece.tile ?? []);
     const record: CallRecord = {
       ...{ call: this.#calls.length + 1, pages: pieces.map(({ page }) => page) },
@@ -229,11 +230,12 @@ export class Asking {
       ...(next === undefined ? {} : { after_row: next.afterRow }),
     };
     this.#calls.push(record);
+    if (text !== undefined) this.#fileTexts.push({ call: record.call, text });
     const discard = () => {
       record.repeated = true;
     };
     try {
-      const asked = this.#asked(pieces, room, next);
+      const asked = this.#asked(group, next);
       this.examining.catch(() => undefined);
       const answer = await asked;
       record.raw_model_text = answer.rawText;
@@ -249,10 +251,10 @@ export class Asking {
     }
   }
 
-  #asked(pieces: Pages.Piece[], room: Vision.Room, next: Next | undefined): Promise<Vision.Answer> {
+  #asked({ pieces, room, text }: Pages.Group, next: Next | undefined): Promise<Vision.Answer> {
     const { task, requestId, signal, deadline, endOnSuspect, log } = this.#work;
     const continuedFrom = next === undefined ? leastRows : 1;
-    const told = [Pages.toldOf(pieces), next?.text].filter((text) => text !== undefined);
+    const told = [Pages.toldOf(pieces), text, next?.text].filter((part) => part !== undefined);
     return Vision.ask(
       this.#model,
       {

@@ -10,6 +10,7 @@ import type { Tile } from "./long-paper/tile.ts";
 import * as Tiles from "./long-paper/tiles.ts";
 import { type Quality, qualityOf } from "./quality.ts";
 import type { Sent } from "./schema.ts";
+import type { TextLayers } from "./text-layer.ts";
 
 /* The pages of a document as the pictures of calls: how many go together, each prepared once it is its turn. */
 
@@ -45,9 +46,11 @@ interface Prepared extends Piece {
 }
 
 /** The pieces of one call with the room that they share; `pieces` without those that are blank. */
-interface Group {
+export interface Group {
   pieces: Piece[];
   room: Vision.Room;
+  /** What the file says of pages on which words are not drawn: for behind the pictures. */
+  text?: string | undefined;
 }
 
 type Opened = Piece & { of: Document.Page };
@@ -96,6 +99,8 @@ interface How {
   looks: Map<number, Look>;
   /** Pages of the whole document. */
   pages: number;
+  /** The text layers of pages that are drawn. */
+  texts: TextLayers | undefined;
   onPrepared(prepared: Prepared): void;
 }
 
@@ -125,13 +130,13 @@ export async function open(
   if (smaller !== undefined) return smaller;
   let printed = opened;
   const told = toldOf(pieces) ?? "";
-  const room = await Vision.Room.open({
+  const wanted = {
     ...{ server, signal, exact: wish.exact, pictures: pieces.length },
     ...{ textKey: `${wish.textKey}${told === "" ? "" : " tile"}`, onUnclear: wish.onUnclear },
     promptTokens: wish.promptTokens + Budget.textTokens(told),
     ...{ maxTokens: wish.maxTokens, mostTokens: wish.mostTokens },
     usualTokens: usualOf(opened, wish),
-    prepare: async (maxImageTokens, encodeAs) => {
+    prepare: async (maxImageTokens: number, encodeAs: "jpeg" | "png" | undefined) => {
       const sent = [];
       for (const piece of printed) {
         const startedAt = Date.now();
@@ -140,7 +145,8 @@ export async function open(
         const region = piece.tile && regionOf(piece.tile);
         const options = { maxImageTokens, encodeAs, look, signal, seeksBlank, region };
         const prepared = await Document.prepare(piece.of, options);
-        const blank = prepared.blank === true;
+        // Its words are only not drawn.
+        const blank = prepared.blank === true && !(await how.texts?.isWithoutFonts(piece.of));
         const quality = look && qualityOf(look.legibility, wholeOf(prepared, piece.tile));
         how.onPrepared({ ...piece, sent: described(prepared), blank, quality, ms: Date.now() - startedAt });
         if (!blank) sent.push({ piece, prepared });
@@ -148,8 +154,14 @@ export async function open(
       printed = sent.map(({ piece }) => piece);
       return sent.map(({ prepared }) => prepared);
     },
-  });
-  return { pieces: printed.map(({ page, tile }) => ({ page, tile })), room };
+  };
+  const room = await Vision.Room.open(wanted);
+  const text = await how.texts?.said(printed.map(({ of }) => of));
+  const group = { pieces: printed.map(({ page, tile }) => ({ page, tile })), room };
+  if (text === undefined) return group;
+  const promptTokens = wanted.promptTokens + Budget.textTokens(text);
+  // The tokens of this text say nothing of other calls.
+  return { ...group, text, room: await Vision.Room.open({ ...wanted, promptTokens, textKey: undefined }) };
 }
 
 /** What is said behind the pictures of a call; undefined for whole pages. */

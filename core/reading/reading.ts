@@ -40,6 +40,7 @@ export interface Performed {
     | "sent_pages"
     | "calls"
     | "text_layer"
+    | "file_texts"
     | "request"
     | "raw_model_text"
     | "finish_reason"
@@ -147,7 +148,9 @@ async function examine(
     : { value: answers[0]?.value ?? {}, disagree: [], unclear: false };
   const whole = Examine.whole(work, value);
   const account = Examine.accounted(work, value, whole, { ...(await asking.seenRows()), unclear });
-  const warnings = Warning.ofPages({ blank: asking.blank, limited: asking.limited, disagree });
+  const fromTextLayer = (await asking.textLayers?.pathsFrom(value)) ?? [];
+  const { blank, limited } = asking;
+  const warnings = Warning.ofPages({ blank, limited, disagree, fromTextLayer });
   return { result: value, ...whole, ...account, warnings: [...warnings, ...Warning.ofRows(account)] };
 }
 

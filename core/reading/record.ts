@@ -33,6 +33,7 @@ export function answerOf(artifact: Artifact): Extract {
     sent_pages,
     calls,
     text_layer,
+    file_texts,
     request,
     raw_model_text,
     finish_reason,

@@ -251,6 +251,8 @@ export interface Artifact extends Extract {
   calls?: CallRecord[];
   /** Of pages that are drawn and have words. */
   text_layer?: TextLayer;
+  /** What the model was told beside the pictures of a call, because words are not drawn on them. */
+  file_texts?: { call: number; text: string }[];
   /** Null when the model was not asked. */
   request: {
     temperature: number;

@@ -2,6 +2,8 @@ import * as Addition from "#core/document/addition";
 import * as Document from "#core/document/document";
 import { textRowsOf } from "./rows/text-rows.ts";
 import type { TextLayer } from "./schema.ts";
+import * as FileText from "./told/file-text.ts";
+import { linesOf } from "./told/printed-lines.ts";
 import type { Work } from "./work.ts";
 
 /**
@@ -13,20 +15,20 @@ const perLine = 8;
 
 /**
  * The text layers of a document's drawn pages. It is evidence beside the model's answer and never a part of it: it may hold
- * layers that are switched off and texts in place of others, which no reader of the paper sees.
+ * layers that are switched off and texts in place of others, which no reader of the paper sees. Only of a page on which
+ * words are not drawn, because their fonts are missing, does the model get the text beside the picture.
  */
 export class TextLayers {
   readonly #work: Pick<Work, "signal" | "log">;
+  /** What the model was told, by page. */
+  readonly #told = new Map<number, Told>();
   readonly #pages = new Map<number, Promise<Document.Text | undefined>>();
 
   constructor(work: Pick<Work, "signal" | "log">) {
     this.#work = work;
   }
 
-  /**
-   * Begins to read the layer of a page that was just drawn: the decoder compares it with these pixels, and the model does not
-   * wait for it. Each page once.
-   */
+  /** Begins to read the layer of a page that was just drawn: the decoder compares it with these pixels. Each page once. */
   read(page: Document.Page): void {
     if (!this.#pages.has(page.number)) this.#pages.set(page.number, this.#textOf(page));
   }
@@ -40,7 +42,39 @@ export class TextLayers {
   /** Pages, in ascending order, with words where nothing is drawn because their fonts are not in the file. */
   async withoutFonts(): Promise<number[]> {
     const found = await this.#found();
-    return found.flatMap(([page, { undrawn }]) => (undrawn > 0 ? [page] : []));
+    return found.flatMap(([page, { undrawn }]) => (undrawn.length > 0 ? [page] : []));
+  }
+
+  /** Words of this page are not drawn, although they were meant to be seen. */
+  async isWithoutFonts(page: Document.Page): Promise<boolean> {
+    this.read(page);
+    return ((await this.#pages.get(page.number))?.undrawn.length ?? 0) > 0;
+  }
+
+  /** What to say to the model about these pages beside their pictures; undefined where all words are drawn. */
+  async said(pages: readonly Document.Page[]): Promise<string | undefined> {
+    const texts: FileText.PageText[] = [];
+    for (const page of pages) {
+      if (!(await this.isWithoutFonts(page))) continue;
+      const text = await this.#pages.get(page.number);
+      if (text === undefined) continue;
+      const told = toldOf(text);
+      this.#told.set(page.number, told);
+      texts.push({ page: page.number, lines: told.lines });
+    }
+    const [first] = pages;
+    return first && FileText.said(texts, first.sha256);
+  }
+
+  /** Paths of values that stand in what the model was told alone, not among the words that are drawn. */
+  async pathsFrom(result: unknown): Promise<string[]> {
+    if (this.#told.size === 0) return [];
+    const found = await this.#found();
+    const drawn = found.flatMap(
+      ([page, { words }]) => this.#told.get(page)?.drawn ?? linesOf(words).map(textOf),
+    );
+    const told = [...this.#told.values()].flatMap(({ lines }) => lines);
+    return FileText.pathsFrom(result, told, drawn);
   }
 
   /** What its words say of rows: the printed number, if it is one, and lines with amounts. Undefined without words. */
@@ -79,4 +113,24 @@ export class TextLayers {
       .flatMap(([page, text]): [number, Document.Text][] => (text === undefined ? [] : [[page, text]]))
       .sort(([a], [b]) => a - b);
   }
+}
+
+const textOf = (words: readonly { text: string }[]) => words.map(({ text }) => text).join(" ");
+
+interface Told {
+  /** Lines with a word that is not drawn. */
+  lines: string[];
+  /** All lines by their drawn words alone. */
+  drawn: string[];
+}
+
+/** Without what no reader of the page sees: hidden text is where instructions to a model would stand. */
+function toldOf({ words, undrawn, hidden }: Document.Text): Told {
+  const [missing, unseen] = [new Set(undrawn), new Set(hidden)];
+  const seen = words.flatMap((word, i) => (unseen.has(i) ? [] : [{ ...word, isDrawn: !missing.has(i) }]));
+  const lines = linesOf(seen);
+  return {
+    lines: lines.filter((line) => line.some(({ isDrawn }) => !isDrawn)).map(textOf),
+    drawn: lines.map((line) => textOf(line.filter(({ isDrawn }) => isDrawn))),
+  };
 }

@@ -80,7 +80,18 @@ const FontsMissing = z
   .meta({
     id: "FontsMissing",
     description:
-      "Pages with words where nothing is drawn, because their fonts are not in the PDF: they were not read. Save it with its fonts embedded.",
+      "Pages with words where nothing is drawn, because their fonts are not in the PDF. The model got the page's text from the file beside the picture. Save it with its fonts embedded.",
+  });
+
+const FromTextLayer = z
+  .object({
+    code: z.literal("from_text_layer"),
+    fields: z.array(z.string()).meta({ description: "Paths of the values, such as `items[0].price`." }),
+  })
+  .meta({
+    id: "FromTextLayer",
+    description:
+      "Values that stand in the file's text alone, where nothing is drawn (`fonts_missing`): nobody who sees the page can compare them.",
   });
 
 /** The closed list. Members are numbers and field paths, never values. */
@@ -94,6 +105,7 @@ export const Warning = z
     EmbeddedNotRead,
     PdfRepaired,
     FontsMissing,
+    FromTextLayer,
   ])
   .meta({ id: "Warning" });
 export type Warning = z.output<typeof Warning>;
@@ -114,8 +126,11 @@ export function ofPages({
   blank,
   limited,
   disagree,
-}: Record<"blank" | "limited", readonly number[]> & { disagree: string[] }): Warning[] {
+  fromTextLayer,
+}: Record<"blank" | "limited", readonly number[]> &
+  Record<"disagree" | "fromTextLayer", string[]>): Warning[] {
   return [
+    ...(fromTextLayer.length > 0 ? [{ code: "from_text_layer" as const, fields: fromTextLayer }] : []),
     ...(limited.length > 0 ? [{ code: "tiles_limited" as const, pages: [...limited] }] : []),
     ...(blank.length > 0 ? [{ code: "blank_pages" as const, pages: [...blank] }] : []),
     ...(disagree.length > 0 ? [{ code: "pages_disagree" as const, fields: disagree }] : []),
@@ -138,7 +153,9 @@ export function told(warning: Warning): string {
     case "tiles_limited":
       return `so long that print stays too small: page ${warning.pages.join(", ")}`;
     case "fonts_missing":
-      return `words are not read, as their fonts are not in the file: page ${warning.pages.join(", ")}`;
+      return `words are not drawn, as their fonts are not in the file: page ${warning.pages.join(", ")}`;
+    case "from_text_layer":
+      return `read from the file's text, where the page shows nothing: ${warning.fields.join(", ")}`;
     case "embedded_not_read":
       return `its e-invoice cannot be read: ${warning.reason}`;
     case "pages_disagree":

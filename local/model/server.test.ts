@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import OpenAI from "openai";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as FileText from "#core/reading/told/file-text";
 import { type ModelServer, start } from "#local/model/server";
 
 const samples = new URL("../../samples/", import.meta.url);
@@ -79,6 +80,20 @@ describe("a chat completion", () => {
     expect(answer.model).toBe("local-ocr");
     expect(answer.usage?.prompt_tokens).toBeGreaterThan(100);
     expect(answer.usage?.completion_tokens).toBeGreaterThan(5);
+  });
+
+  it("takes text of the file beside a picture in which words are missing", async () => {
+    const blank = await sharp({ create: { width: 400, height: 200, channels: 3, background: "#ffffff" } })
+      .jpeg()
+      .toBuffer();
+    const payload = body(dataUrl(blank));
+    const text = FileText.said([{ page: 1, lines: ["Noodle house", "Total 8.40"] }], "0".repeat(64)) ?? "";
+    const [message] = payload.messages;
+    const answer = await client.chat.completions.create({
+      ...payload,
+      messages: [{ role: "user", content: [...(message?.content ?? []), { type: "text", text }] }],
+    });
+    expect(answer.choices[0]?.message.content).toBe('{"total":"8.40","tip":null}');
   });
 
   it("is the same when it is streamed, and ends with the reason, the usage and [DONE]", async () => {

@@ -96,7 +96,8 @@ export function foreignFont(first: number) {
     `<< /Type /Font /Subtype /CIDFontType2 /BaseFont /SimSun /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /FontDescriptor ${first + 2} 0 R /DW 1000 >>`,
     "<< /Type /FontDescriptor /FontName /SimSun /Flags 4 /FontBBox [0 -200 1000 900] /ItalicAngle 0 /Ascent 900 /Descent -200 /CapHeight 700 /StemV 80 >>",
   ];
-  /** Operators that show 合计金额 at a point. */
-  const show = (at: string) => `BT /F2 30 Tf ${at} Td <54088BA191D1989D> Tj ET`;
+  /** Operators that show a text at a point. */
+  const show = (at: string, text = "合计金额") =>
+    `BT /F2 30 Tf ${at} Td <${Buffer.from(text, "utf16le").swap16().toString("hex")}> Tj ET`;
   return { more, resources: `/Font << /F1 3 0 R /F2 ${first} 0 R >>`, show };
 }

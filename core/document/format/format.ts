@@ -68,8 +68,10 @@ export interface Shape extends Size {
 /** The words of a page's text layer, in the file's order. */
 export interface Text {
   words: Word[];
-  /** Words in fonts that the file does not hold, where nothing is drawn. */
-  undrawn: number;
+  /** Indices of the words in fonts that the file does not hold, where nothing is drawn. */
+  undrawn: number[];
+  /** Indices of words that no reader of the page sees, with its fonts or without; looked for where any is `undrawn`. */
+  hidden: number[];
 }
 
 /** A word with its box in parts of the seen page, from its top left corner: 0 to 1. */

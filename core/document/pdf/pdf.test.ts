@@ -45,7 +45,7 @@ describe("the shape of a page", () => {
     const box = ink(pixels(raster));
     expect(box.left).toBeCloseTo(0.05, 2);
     expect(box.top).toBeCloseTo(0.1, 2);
-    expect(notes).toMatchObject({ words: [], undrawn: 0 });
+    expect(notes).toMatchObject({ words: [], undrawn: [] });
   });
 
   test("follows /Rotate, CropBox and UserUnit", async () => {
@@ -184,7 +184,7 @@ describe("the text layer", () => {
     // At the top left of the page, which is upside down.
     expect((invoice?.x ?? 0) + (invoice?.width ?? 0)).toBeCloseTo(1 - 30 / 400, 1);
     expect((invoice?.y ?? 0) + (invoice?.height ?? 0)).toBeCloseTo(1 - 25 / 200, 1);
-    expect(notes.undrawn).toBe(0);
+    expect(notes.undrawn).toEqual([]);
   });
 
   const { more, resources, show } = foreignFont(afterOne);
@@ -193,10 +193,18 @@ describe("the text layer", () => {
 
   test("says when fonts are missing that were to be seen", async () => {
     const { notes } = await foreign("");
-    expect(notes).toMatchObject({ undrawn: 1 });
+    expect(notes).toMatchObject({ undrawn: [0], hidden: [] });
     expect(notes.words.map(({ text }) => text)).toEqual(["合计金额"]);
     // Invisible and white text was never to be seen.
-    expect((await foreign("3 Tr")).notes.undrawn).toBe(0);
-    expect((await foreign("1 g")).notes.undrawn).toBe(0);
+    expect((await foreign("3 Tr")).notes.undrawn).toEqual([]);
+    expect((await foreign("1 g")).notes.undrawn).toEqual([]);
+  });
+
+  test("tells words that are drawn from those that nobody sees, where fonts are missing", async () => {
+    const hidden = "BT 3 Tr /F1 18 Tf 30 20 Td (invisible) Tj 0 Tr 1 g 150 0 Td (white) Tj ET 0 g";
+    const { notes } = await foreign(`${lines(["Total 12.50"])} ${hidden}`);
+    const texts = (indices: number[]) => indices.map((i) => notes.words[i]?.text);
+    expect(texts(notes.undrawn)).toEqual(["合计金额"]);
+    expect(texts(notes.hidden).toSorted()).toEqual(["invisible", "white"]);
   });
 });

@@ -24,14 +24,25 @@ const invisible = 3;
 export function layerOf(loaded: Loaded, pixels: Pixels | undefined): Text {
   const { library, page } = loaded;
   const text = library.FPDFText_LoadPage(page);
-  if (text === 0) return { words: [], undrawn: 0 };
+  if (text === 0) return { words: [], undrawn: [], hidden: [] };
   const words = placed(loaded, text);
-  const undrawn =
-    pixels === undefined
-      ? []
-      : words.filter((word) => isBlank(pixels, word) && isForeign(loaded, text, word));
+  const found = pixels === undefined ? { undrawn: [], hidden: [] } : notSeen(loaded, text, { words, pixels });
   library.FPDFText_ClosePage(text);
-  return { words: words.map(({ first: _, ...word }) => word), undrawn: undrawn.length };
+  return { words: words.map(({ first: _, ...word }) => word), ...found };
+}
+
+function notSeen(
+  loaded: Loaded,
+  text: number,
+  { words, pixels }: { words: readonly Placed[]; pixels: Pixels },
+): Pick<Text, "undrawn" | "hidden"> {
+  const indicesOf = (holds: (word: Placed) => boolean) =>
+    words.flatMap((word, i) => (holds(word) ? [i] : []));
+  const undrawn = indicesOf((word) => isBlank(pixels, word) && isForeign(loaded, text, word));
+  if (undrawn.length === 0) return { undrawn, hidden: [] };
+  const known = new Set(undrawn);
+  const isHidden = (word: Placed) => isBlank(pixels, word) || isInvisible(loaded, text, word);
+  return { undrawn, hidden: indicesOf(isHidden).filter((i) => !known.has(i)) };
 }
 
 function placed(loaded: Loaded, text: number): Placed[] {
@@ -143,10 +154,18 @@ function isBlank({ data, width, height, channels }: Pixels, word: Word): boolean
   return true;
 }
 
-/** Its font is not in the file, and it was meant to be seen: neither invisible nor in white or without opacity. */
-function isForeign({ library }: Loaded, text: number, { first }: Placed): boolean {
+/** What a program read from a scan, or hid. */
+function isInvisible({ library }: Loaded, text: number, { first }: Placed): boolean {
   const object = library.FPDFText_GetTextObject(text, first);
-  if (object === 0 || library.FPDFTextObj_GetTextRenderMode(object) === invisible) return false;
+  return object !== 0 && library.FPDFTextObj_GetTextRenderMode(object) === invisible;
+}
+
+/** Its font is not in the file, and it was meant to be seen: neither invisible nor in white or without opacity. */
+function isForeign(loaded: Loaded, text: number, word: Placed): boolean {
+  const { library } = loaded;
+  const { first } = word;
+  const object = library.FPDFText_GetTextObject(text, first);
+  if (object === 0 || isInvisible(loaded, text, word)) return false;
   const font = library.FPDFTextObj_GetFont(object);
   if (font === 0 || library.FPDFFont_GetIsEmbedded(font) !== 0) return false;
   const at = allocate(library, 16);

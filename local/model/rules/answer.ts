@@ -1,7 +1,8 @@
+import * as FileText from "#core/reading/told/file-text";
 import * as Facts from "#local/model/rules/facts";
 import { type Filled, fill } from "#local/model/rules/fill";
 import { namesIn } from "#local/model/rules/names";
-import type { Page } from "./page.ts";
+import * as Page from "./page.ts";
 import * as Tokens from "./tokens.ts";
 
 interface Question {
@@ -19,10 +20,11 @@ const optional = { type: ["string", "null"] };
  * The answer to a question about pictures, as tokens. With a schema: exactly its shape. Without one: JSON of
  * the field names that the text mentions, else the recognized text, row by row.
  */
-export function answer(pages: Page[], question: Question): Tokens.Token[] {
-  const facts = Facts.find(pages);
+export function answer(pages: Page.Page[], question: Question): Tokens.Token[] {
+  const { lines, rest } = FileText.taken(question.text);
+  const facts = Facts.find(lines.length === 0 ? pages : [...pages, Page.ofTexts(lines)]);
   if (question.schema) return Tokens.fromFilled(fill(question.schema, facts));
-  const names = namesIn(question.text);
+  const names = namesIn(rest);
   if (names.length > 0 || question.wantsJson) {
     return Tokens.fromFilled(names.length > 0 ? fill(schemaOf(names), facts) : everything(facts));
   }
