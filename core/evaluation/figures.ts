@@ -11,13 +11,20 @@ type Sums = Float64Array;
 type Rate = "precision" | "recall" | "f1" | "accuracy";
 const read = (sums: Sums, at: number) => sums[at] ?? 0;
 
-/** A rate from five counters that begin at a column; for several fields, from their sums. */
+/** The sum of one counter of several fields. */
+const total = (sums: Sums, columns: readonly number[], offset: number) =>
+  columns.reduce((sum, at) => sum + read(sums, at + offset), 0);
+
+/**
+ * A rate from five counters that begin at a column; for several fields, from their sums. It is called for every resample:
+ * a named function within it would take most of the time, because bundles set the name each time it is made.
+ */
 function rateOf(rate: Rate, sums: Sums, columns: readonly number[]): number | null {
-  const sum = (offset: number) => columns.reduce((total, at) => total + read(sums, at + offset), 0);
-  if (rate === "precision") return Outcome.ratio(sum(0), sum(1));
-  if (rate === "recall") return Outcome.ratio(sum(0), sum(2));
-  if (rate === "f1") return Outcome.f1Of(sum(0), sum(1), sum(2));
-  return Outcome.ratio(sum(3), sum(4));
+  const matched = total(sums, columns, 0);
+  if (rate === "precision") return Outcome.ratio(matched, total(sums, columns, 1));
+  if (rate === "recall") return Outcome.ratio(matched, total(sums, columns, 2));
+  if (rate === "f1") return Outcome.f1Of(matched, total(sums, columns, 1), total(sums, columns, 2));
+  return Outcome.ratio(total(sums, columns, 3), total(sums, columns, 4));
 }
 
 function meanOf(values: readonly (number | null)[]): number | null {
