@@ -36,8 +36,8 @@ export interface Wish {
   readonly keep: boolean;
 }
 
-/** HTTP functions of a loop: only this command calls it. */
-const httpInstances = 2;
+/** HTTP functions of a loop: only this command calls it, but a process for each function that it calls starts once. */
+const httpInstances = 8;
 
 /** Starts the loop, without any run. Nothing is left of it when it throws: the errors of a loop that does not start. */
 export async function open(context: Context, wanted: Wanted, wish: Wish): Promise<Stand> {
