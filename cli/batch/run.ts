@@ -161,6 +161,21 @@ export async function* list<T>(
   }
 }
 
+/** The same for a table of the newest ones; a line on stderr says if there are more than `limit`. Throws CallError. */
+export async function* newest<T>(
+  context: Pick<Context, "say" | "signal">,
+  server: Target,
+  path: string,
+  how: { query: Readonly<Record<string, string | undefined>>; limit: number; schema: z.ZodType<T> },
+): AsyncGenerator<T> {
+  let count = 0;
+  for await (const each of list(server, path, { ...how, limit: how.limit + 1, signal: context.signal })) {
+    count += 1;
+    if (count > how.limit) context.say(`… and more: these are the newest ${how.limit} (--limit)`);
+    else yield each;
+  }
+}
+
 const firstPollMs = 1_000;
 const lastPollMs = 5_000;
 /** A restart or a deployment takes less than this. */

@@ -110,10 +110,7 @@ function tell({ say }: Context, { unlabeled, unused }: Found, { dir, labels }: W
     );
 }
 
-const some = (names: readonly string[]): string =>
-  [...names.slice(0, 5).map(Text.shown), ...(names.length > 5 ? [`${names.length - 5} more`] : [])].join(
-    ", ",
-  );
+const some = (names: readonly string[]): string => Text.several(names, 5);
 
 function noneOf({ unused }: Found, entries: readonly Entry[], { dir, labels, imageKey }: Wish): string {
   const [record, picture] = [unused[0] ?? "no record", entries[0]?.line.file ?? "no picture"];

@@ -2,30 +2,23 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exit } from "#cli/terminal/context";
-import { type Api, serve } from "#test/support/batch-api";
-import { type Cli, open, pictureOf } from "#test/support/batch-cli";
+import { pictureOf } from "#test/support/batch-cli";
+import { type Rig, start } from "#test/support/batch-rig";
 
-let cli: Cli;
-let api: Api;
+let rig: Rig;
+let cli: Rig["cli"];
+let api: Rig["api"];
 beforeEach(async () => {
-  cli = open();
-  api = await serve();
+  rig = await start();
+  ({ cli, api } = rig);
 });
-afterEach(async () => {
-  await api.close();
-  cli.remove();
-});
-
-const env = () => ({ OCRLTY_URL: api.url, OCRLTY_API_KEY: "key-1" });
-const pictures = (...names: string[]) => {
-  for (const name of names) cli.file(`in/${name}`, pictureOf(name));
-};
+afterEach(() => rig.close());
 
 describe("data put", () => {
-  const put = (...args: string[]) => cli.run(["data", "put", ...args], { env: env() });
+  const put = (...args: string[]) => cli.run(["data", "put", ...args], { env: rig.env() });
 
   it("uploads below the name, tells what is there already, and which images_dir to use", async () => {
-    pictures("a.jpg", "sub/b.png");
+    rig.pictures("a.jpg", "sub/b.png");
     cli.file("in/notes.txt", "text");
     const first = await put("in", "--as", "november", "--json");
     expect(JSON.parse(first.stdout)).toEqual({
@@ -43,7 +36,7 @@ describe("data put", () => {
     });
     expect(first.status).toBe(exit.ok);
     expect(String(api.uploads.get(encodeURIComponent("november/sub/b.png")))).toBe(pictureOf("sub/b.png"));
-    pictures("c.tiff");
+    rig.pictures("c.tiff");
     const second = await put("in", "--as", "november");
     expect(second.stdout).toBe('1 uploaded, 2 there already\n"images_dir": "key-1/november"\n');
     expect(second.stderr).toContain("no pictures by their first bytes (1): notes.txt");
@@ -53,7 +46,7 @@ describe("data put", () => {
   });
 
   it("leaves out links that lead out of the folder and what is not a picture, and says 1 for it", async () => {
-    pictures("a.jpg");
+    rig.pictures("a.jpg");
     cli.file("in/b.jpg", "text");
     fs.symlinkSync(cli.file("secret.jpg"), join(cli.dir, "in/link.jpg"));
     const { status, stdout, stderr } = await put("in", "--json");
@@ -68,7 +61,7 @@ describe("data put", () => {
     ["a name that climbs", ["in", "--as", "../x"], /'\.\.' are not allowed/],
     ["an absolute name", ["in", "--as", "/x"], /an absolute path is refused/],
   ])("%s is refused before anything is sent", async (_, args, message) => {
-    pictures("a.jpg");
+    rig.pictures("a.jpg");
     const { status, stderr } = await put(...args);
     expect(status).toBe(exit.failed);
     expect(stderr).toMatch(message);

@@ -1,19 +1,16 @@
-import * as fs from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Message, ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { run } from "#cli/program";
-import { type Context, exit } from "#cli/terminal/context";
+import { exit } from "#cli/terminal/context";
 import { type QueueServer, start } from "#local/queue/server";
 import { queues, urlVariable } from "#spec/queues";
+import { type Cli, open } from "#test/support/batch-cli";
 
-let dir: string;
+let cli: Cli;
 const closing: (() => Promise<void>)[] = [];
 beforeEach(() => {
-  dir = fs.mkdtempSync(join(tmpdir(), "ocrlty redrive "));
+  cli = open();
   // The variables that `sst shell` exports for the SDK.
   vi.stubEnv("AWS_REGION", "us-east-1");
   vi.stubEnv("AWS_ACCESS_KEY_ID", "local");
@@ -22,37 +19,20 @@ beforeEach(() => {
 afterEach(async () => {
   vi.unstubAllEnvs();
   for (const close of closing.splice(0)) await close();
-  fs.rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  cli.remove();
 });
 
 async function sqs(): Promise<QueueServer> {
-  const server = await start({ dir, queues, timeScale: 1, region: "us-east-1" });
+  const server = await start({ dir: cli.dir, queues, timeScale: 1, region: "us-east-1" });
   closing.push(() => server.close());
   vi.stubEnv("AWS_ENDPOINT_URL_SQS", server.url);
   return server;
 }
 
-async function redrive(server: QueueServer, ...args: string[]) {
-  let stdout = "";
-  let stderr = "";
-  const context: Context = {
-    env: {
-      // The checkout's own loop is not used.
-      OCRLTY_HOME: dir,
-      ...Object.fromEntries(Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url])),
-    },
-    cwd: dir,
-    signal: new AbortController().signal,
-    out: (text) => {
-      stdout += text;
-    },
-    say: (line) => {
-      stderr += `${line}\n`;
-    },
-    stdin: async () => Buffer.alloc(0),
-  };
-  const status = await run(["redrive", ...args], context);
-  return { status, stdout, stderr };
+function redrive(server: QueueServer, ...args: string[]) {
+  const urls = Object.entries(server.queues).map(([name, { url }]) => [urlVariable(name), url]);
+  // The checkout's own loop is not used.
+  return cli.run(["redrive", ...args], { env: { OCRLTY_HOME: cli.dir, ...Object.fromEntries(urls) } });
 }
 
 const send = (

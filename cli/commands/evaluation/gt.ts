@@ -142,9 +142,9 @@ function addList(gt: Command, context: Context, done: (status: Exit) => void): v
     const limit = Options.wholeNumber("--limit", options.limit) ?? 50;
     await withServer(context, options, async (server) => {
       const rows = [["GT", "NAME", "RECORDS", "SHA256", "FROM RUN", "CREATED"]];
-      const found = Run.list(server, "/v1/ground_truths", {
+      const found = Run.newest(context, server, "/v1/ground_truths", {
         query: { name: options.name, key_id: options.keyId },
-        ...{ limit, signal: context.signal, schema: Known.GroundTruth },
+        ...{ limit, schema: Known.GroundTruth },
       });
       for await (const each of found) {
         const { gt_id, name, records, sha256, from_run_id, created_at } = each;

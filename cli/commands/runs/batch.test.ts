@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exit } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import { pictureOf } from "#test/support/batch-cli";
-import { type Rig, start } from "./batch-for-tests.ts";
+import { type Rig, start } from "#test/support/batch-rig";
 
 let rig: Rig;
 beforeEach(async () => {

@@ -4,32 +4,22 @@ import { readXlsx } from "hucre/xlsx";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exit } from "#cli/terminal/context";
 import * as Task from "#core/task/task";
-import { type Api, serve } from "#test/support/batch-api";
-import { type Cli, open, pictureOf } from "#test/support/batch-cli";
+import { type Rig, start } from "#test/support/batch-rig";
 import * as Papers from "#test/support/papers";
 
-let cli: Cli;
-let api: Api;
+let rig: Rig;
+let cli: Rig["cli"];
+let api: Rig["api"];
 beforeEach(async () => {
-  cli = open();
-  api = await serve();
+  rig = await start();
+  ({ cli, api } = rig);
 });
-afterEach(async () => {
-  await api.close();
-  cli.remove();
-});
-
-const env = () => ({ OCRLTY_URL: api.url, OCRLTY_API_KEY: "key-1" });
-const pictures = (...names: string[]) => {
-  for (const name of names) cli.file(`in/${name}`, pictureOf(name));
-};
-const calls = (method: string, path: RegExp) =>
-  api.seen.filter((seen) => seen.method === method && path.test(seen.path));
+afterEach(() => rig.close());
 
 describe("runs", () => {
-  const run = (...args: string[]) => cli.run(args, { env: env() });
+  const run = (...args: string[]) => cli.run(args, { env: rig.env() });
   beforeEach(async () => {
-    pictures("a.jpg", "b.jpg");
+    rig.pictures("a.jpg", "b.jpg");
     await run("batch", "in", "--run-id", "r-1");
   });
 
@@ -108,7 +98,7 @@ describe("runs", () => {
     );
     await run("results", "r-1", "--out", "p.csv", "--values", "printed", "--dialect", "tab");
     expect(cli.read("p.csv")).toMatch(/^\ufeffindex\tcustom_id\t.*\ttotal\twarnings\tcomplete\n0\t/);
-    expect(calls("GET", /results/).every(({ path }) => path.includes("format=jsonl"))).toBe(true);
+    expect(rig.calls("GET", /results/).every(({ path }) => path.includes("format=jsonl"))).toBe(true);
 
     for (const args of [
       ["--format", "xlsx"],
@@ -176,7 +166,7 @@ describe("runs", () => {
       return "handled";
     };
     expect((await run("results", "r-1", "--format", "csv")).stdout).toBe("large\n");
-    expect(calls("GET", /bucket/).map(({ key }) => key)).toEqual([undefined]);
+    expect(rig.calls("GET", /bucket/).map(({ key }) => key)).toEqual([undefined]);
   });
 
   it("a download that breaks off leaves no file", async () => {
@@ -189,7 +179,7 @@ describe("runs", () => {
     };
     const abort = new AbortController();
     const { status } = await cli.run(["results", "r-1", "--out", "x.csv"], {
-      env: env(),
+      env: rig.env(),
       signal: abort.signal,
       onSay: () => abort.abort(),
     });
@@ -211,12 +201,12 @@ describe("runs", () => {
         return undefined;
       };
     await run(verb, "r-1", "--key-id", "key-2", ...(verb === "delete" ? ["--yes"] : []));
-    expect(calls(method, path)).toHaveLength(1);
+    expect(rig.calls(method, path)).toHaveLength(1);
     const about = api.seen.slice(before).filter((seen) => seen.path.startsWith("/v1/runs/"));
     for (const seen of about) expect(seen.path).toContain("key_id=key-2");
   });
 
-  it("runs shows whose they are when they are of several keys", async () => {
+  it("runs shows whose they are when they are of several keys, and says when there are more", async () => {
     const told = (id: string, owner: string) => ({ ...api.told(id), key_id: owner });
     const listed = (...runs: object[]) => {
       api.intercept = ({ path }, response) => {
@@ -230,9 +220,13 @@ describe("runs", () => {
     expect(head).toMatch(/CANCELED +KEY$/);
     expect(first).toMatch(/ key-1$/);
     expect(second).toMatch(/ key-2\\u\{1b\}\]0;x$/);
-    expect(calls("GET", /^\/v1\/runs\?.*key_id=any/)).toHaveLength(1);
+    expect(rig.calls("GET", /^\/v1\/runs\?.*key_id=any/)).toHaveLength(1);
+    const cut = await run("runs", "--limit", "1");
+    expect(cut.stdout.trimEnd().split("\n")).toHaveLength(2);
+    expect(cut.stderr).toBe("… and more: these are the newest 1 (--limit)\n");
     listed(told("r-1", "key-1"));
-    expect((await run("runs")).stdout).not.toContain("KEY");
+    const whole = await run("runs", "--limit", "1");
+    expect([whole.stdout, whole.stderr]).toEqual([expect.not.stringContaining("KEY"), ""]);
   });
 
   it("an unknown run, and a deletion without --yes, are 2", async () => {
@@ -240,6 +234,6 @@ describe("runs", () => {
     const { status, stderr } = await run("delete", "r-1");
     expect(status).toBe(exit.failed);
     expect(stderr).toMatch(/for good: add --yes/);
-    expect(calls("DELETE", /./)).toEqual([]);
+    expect(rig.calls("DELETE", /./)).toEqual([]);
   });
 });

@@ -38,10 +38,9 @@ export function command(context: Context, done: (status: Exit) => void): Command
     const limit = Options.wholeNumber("--limit", options.limit) ?? defaultLimit;
     const server = await Server.connect(context, options);
     try {
-      const runs = Run.list(server, "/v1/runs", {
+      const runs = Run.newest(context, server, "/v1/runs", {
         query: { status: options.status, task_id: options.task, key_id: options.keyId },
         limit,
-        signal: context.signal,
         schema: Run.Run,
       });
       const shown: Run.Run[] = [];

@@ -1,8 +1,8 @@
-/** Shared by tests of `ocrlty batch`: a folder, a server that answers like ours, and the command. */
+/** Shared by tests of commands about pictures and runs: a folder, a server that answers like ours, and the command. */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { serve } from "#test/support/batch-api";
-import { open, pictureOf } from "#test/support/batch-cli";
+import { serve } from "./batch-api.ts";
+import { open, pictureOf } from "./batch-cli.ts";
 
 export async function start() {
   const cli = open();
