@@ -11,6 +11,7 @@ import { item } from "#test/support/papers";
 import * as Accumulator from "./accumulator.ts";
 import * as Figures from "./figures.ts";
 import * as Documents from "./job/documents.ts";
+import * as Older from "./older.ts";
 import * as Schema from "./schema.ts";
 
 const fields = Task.get("receipt_v1")?.fields ?? [];
@@ -253,6 +254,18 @@ test("a document without a value that is scored is not judged, and right documen
     ...{ documents: 3, documents_judged: 2, documents_right: 1 },
     documents_right_interval: Statistics.wilson(1, 2),
   });
+});
+
+test("figures that were stored without the number of judged documents have it again from their share", () => {
+  const { documents_judged: _, ...stored } = figures.summary;
+  expect(Older.summaryOf(stored)).toEqual(figures.summary);
+  const none = { ...stored.canonical, documents_right: 0, documents_right_share: null };
+  expect(Older.summaryOf({ ...stored, canonical: none }).documents_judged).toBe(0);
+  for (const slice of figures.slices) {
+    const { documents_judged: judged, ...older } = slice;
+    expect(Older.sliceOf(slice).documents_judged).toBe(judged);
+    expect(Older.sliceOf(older).documents_judged).toBe(slice.documents);
+  }
 });
 
 test("the worst documents are known by the share that is right", () => {
