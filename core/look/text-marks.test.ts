@@ -12,3 +12,13 @@ test("filled boxes are no text, though they have the size of letters: their ink 
   const letters = marks.map(({ left }, at) => ({ x: left + 4, y: 5, size: 10, mark: at, sharpness: 1 }));
   expect([...textMarks(marks, letters)]).toEqual([1, 2, 4, 5, 7, 8, 10, 11]);
 });
+
+test("marks beyond the outermost letters that were judged are text, as far as letters lie apart; a stain far away is none", () => {
+  const marks = [...Array.from({ length: 40 }, (_, at) => mark(at, 0.5)), mark(60, 0.5)];
+  const judged = marks.slice(2, 38).filter((_, at) => at % 3 === 0);
+  const letters = judged.map((of) => ({
+    ...{ x: of.left + 4, y: 5, size: 10, sharpness: 1 },
+    mark: marks.indexOf(of),
+  }));
+  expect([...textMarks(marks, letters)]).toEqual(Array.from({ length: 40 }, (_, at) => at));
+});

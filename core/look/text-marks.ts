@@ -27,10 +27,15 @@ function isBlock({ left, right, top, bottom, area }: Mark): boolean {
   return Math.min(wide, high) >= 7 && area > 0.85 * wide * high;
 }
 
+/** Only some letters were judged: beyond the outermost of them there are as many as between two. */
+const beyond = 1.5;
+
 function range(values: readonly number[]): [number, number] {
   const sorted = values.toSorted((a, b) => a - b);
   const skip = Math.floor(sorted.length * outliers);
-  return [sorted[skip] ?? 0, sorted[sorted.length - 1 - skip] ?? 0];
+  const [first, last] = [sorted[skip] ?? 0, sorted[sorted.length - 1 - skip] ?? 0];
+  const margin = (beyond * (last - first)) / Math.max(1, sorted.length);
+  return [first - margin, last + margin];
 }
 
 function middle(values: readonly number[]): number {
