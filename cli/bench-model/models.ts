@@ -64,6 +64,38 @@ export function parse({ env }: Pick<Context, "env">, text: string): Wanted[] {
   });
 }
 
+/**
+ * Each model once for each size of pictures: `0.8,1.6,full` are megapixels, and `full` is what the context leaves. Throws
+ * UsageError for another text, or if these are too many.
+ */
+export function atSizes(models: readonly Wanted[], text: string): Wanted[] {
+  const sizes = text.split(",").map((part) => part.trim());
+  if (new Set(sizes).size < sizes.length) throw new UsageError("--pixels has a size twice");
+  if (models.length * sizes.length > most)
+    throw new UsageError(`--pixels: ${models.length} models at ${sizes.length} sizes are more than ${most}`);
+  return models.flatMap((wanted) =>
+    sizes.map((size) => {
+      const { VLLM_MAX_PIXELS: _, ...env } = wanted.env;
+      return { ...wanted, label: labelOf(wanted, size), env: { ...env, ...limitOf(size) } };
+    }),
+  );
+}
+
+const labelOf = ({ label }: Wanted, size: string) => `${label} ${size === "full" ? "full" : `${size} MP`}`;
+
+function limitOf(size: string): { VLLM_MAX_PIXELS?: string } {
+  if (size === "full") return {};
+  const pixels = /^\d+(\.\d+)?$/.test(size) ? String(Math.round(Number(size) * 1_000_000)) : "";
+  try {
+    if (pixels === "") throw new Config.ConfigError([], "no number");
+    Config.parse("model", { VLLM_BASE_URL: "http://127.0.0.1", VLLM_MAX_PIXELS: pixels });
+  } catch (error) {
+    if (!(error instanceof Config.ConfigError)) throw error;
+    throw new UsageError(`--pixels takes megapixels from 0.066 to 100 and "full", such as 0.8,1.6,full`);
+  }
+  return { VLLM_MAX_PIXELS: pixels };
+}
+
 function addressOf(env: Context["env"], model: string, address: string | undefined): string {
   const given = address ?? env.VLLM_BASE_URL;
   if (!given)

@@ -31,6 +31,7 @@ interface Wish {
   maxTokens?: number;
   mostTokens?: number;
   usualTokens?: number;
+  maxPixels?: number;
   /** Of the page. */
   size?: [number, number];
 }
@@ -39,7 +40,7 @@ interface Wish {
 async function ask(wish: Wish = {}) {
   const [width, height] = wish.size ?? [2480, 3508];
   const room = await Vision.Room.open({
-    server: { ...Asking.serverOf(model), maxModelLen: wish.maxModelLen },
+    server: { ...Asking.serverOf(model), maxModelLen: wish.maxModelLen, maxPixels: wish.maxPixels },
     promptTokens: 1_974,
     maxTokens: wish.maxTokens ?? 3_584,
     mostTokens: wish.mostTokens,
@@ -196,6 +197,14 @@ describe("the usual length of an answer", () => {
       });
     expect((await failure(ask({ usualTokens }))).attempts).toHaveLength(1);
   });
+});
+
+test("VLLM_MAX_PIXELS limits a picture below what the context leaves, and is no reason for a second call", async () => {
+  answers(60);
+  expect((await ask({ maxPixels: 800_000 })).attempts).toHaveLength(1);
+  const [tokens = 0] = await pictures();
+  expect(tokens * 1_024).toBeLessThanOrEqual(800_000);
+  expect(tokens * 1_024).toBeGreaterThan(700_000);
 });
 
 describe("what a server counted", () => {

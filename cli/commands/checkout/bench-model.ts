@@ -15,6 +15,7 @@ import * as Limits from "#spec/limits";
 interface BenchOptions {
   gt: string;
   models: string;
+  pixels?: string;
   task: string;
   imageKey: string;
   concurrency: string;
@@ -39,6 +40,7 @@ of them. The table has a column for each, with intervals of 95 %, the published 
 against the first (docs/evaluation.md).`,
   examples: [
     "npm run ocrlty -- bench-model scans --gt labels.jsonl --models a=http://127.0.0.1:8001/v1,b=https://gpu.example/v1",
+    "npm run ocrlty -- bench-model scans --gt labels.jsonl --models now --pixels full,3.2,1.6,0.8",
     "npm run ocrlty -- bench-model scans --gt labels.jsonl --models now,next --task receipt_v1 --fail-under micro=0.9",
   ],
   exits: {
@@ -57,6 +59,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
       .argument("<dir>", "a folder of pictures")
       .requiredOption("--gt <labels>", "a file of labels")
       .requiredOption("--models <list>", "NAME=URL,NAME=URL; the first is what the others are compared with")
+      .option(
+        "--pixels <list>",
+        "megapixels of a picture as it is sent, such as 0.8,1.6,full: a column for each",
+      )
       .option("--task <id>", "what to read", "receipt_fields_v1")
       .option("--image-key <name>", "the member of a record that names its picture", "file")
       .option("--concurrency <n>", `receipts at a model at once, 1 to ${Limits.batches.maxConcurrency}`, "4")
@@ -79,12 +85,13 @@ async function bench(context: Context, dir: string, options: BenchOptions): Prom
   const turn = Options.wholeNumber("--turn", options.turn) ?? 16;
   const limit = Options.wholeNumber("--limit", options.limit);
   const bars = options.failUnder.map(Bar.parse);
-  const models = Models.parse(context, options.models);
+  const named = Models.parse(context, options.models);
+  const models = options.pixels === undefined ? named : Models.atSizes(named, options.pixels);
   const isCompared = options.verdict && models.length > 1;
   const { imageKey } = options;
   const wish = { dir, labels: options.gt, imageKey, limit, isCompared };
   const receipts = await Receipts.collect(context, task, wish);
-  await Models.check(models, context.signal);
+  await Models.check(named, context.signal);
   context.say(`${receipts.entries.length} receipts, ${models.length} models`);
   const found = await Bench.run(context, models, receipts, {
     ...{ task, taskId: task.id, concurrency, imageKey, turn, isCompared, keep: options.keep === true },
