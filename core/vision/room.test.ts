@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import * as Budget from "#core/image/budget";
-import * as Vision from "#core/vision/vision";
 import * as Asking from "#test/support/model-server/asking";
 import { failure } from "#test/support/model-server/asking";
 import * as ModelServer from "#test/support/model-server/model-server";
+import * as Sheet from "#test/support/model-server/sheet";
 import { notThePicture } from "#test/support/model-server/too-long";
 import * as Vllm from "#test/support/model-server/vllm";
 
@@ -26,34 +25,7 @@ const lists = (contextTokens: number) => {
   model.models = { kind: "status", status: 200, contentType: "application/json", body };
 };
 
-interface Wish {
-  maxModelLen?: number;
-  maxTokens?: number;
-  mostTokens?: number;
-  usualTokens?: number;
-  maxPixels?: number;
-  /** Of the page. */
-  size?: [number, number];
-}
-
-/** Asks about a page, as the product does. */
-async function ask(wish: Wish = {}) {
-  const [width, height] = wish.size ?? [2480, 3508];
-  const room = await Vision.Room.open({
-    server: { ...Asking.serverOf(model), maxModelLen: wish.maxModelLen, maxPixels: wish.maxPixels },
-    promptTokens: 1_974,
-    maxTokens: wish.maxTokens ?? 3_584,
-    mostTokens: wish.mostTokens,
-    usualTokens: wish.usualTokens,
-    prepare: async (tokens) => {
-      const size = Budget.sizeWithin(width, height, tokens);
-      const bytes = Vllm.sizeOnly(size.width, size.height);
-      return [{ ...size, bytes, mimeType: "image/png", changed: true }];
-    },
-  });
-  return Asking.ask(model, { room }, { ...room.fit });
-}
-
+const ask = (wish: Sheet.Wish = {}) => Sheet.ask(model, wish);
 const asked = () => model.requests.map(({ body }) => body.max_tokens ?? 0);
 const pictures = async () => (await Promise.all(model.requests.map(Vllm.pictureTokens))).flat();
 /** The server keeps house, and answers so many rows. */
