@@ -48,6 +48,8 @@ export const documents = {
   callPages: 10,
   /** Pages of an item of a batch, and of an extract that is queued from the start. */
   queuedPages: 50,
+  /** Calls to the model that one worker makes about a document before it hands over to itself. */
+  stepCalls: 4,
 } as const;
 
 /** Ground truths: the labels that runs are measured against. */
@@ -218,6 +220,11 @@ const probeTimes = ({ ms }: Scale) => ({
 
 /** Queued work, and when it counts as lost. */
 const queuedTimes = ({ ms }: Scale) => ({
+  /**
+   * Time after which a worker makes no further call about a long document, and hands over to itself. The call that follows
+   * has a whole invocation.
+   */
+  stepMs: ms(60_000),
   /** Pauses before the second, third and later attempts of queued work. */
   requeueDelaysMs: [ms(2_000), ms(10_000), ms(60_000)],
   /**

@@ -110,6 +110,7 @@ describe("a list of artifacts", () => {
     await store.put(rel(0, "alice", "a~attempt-2"));
     await store.put(rel(0, "alice", "run~7~attempt-13"));
     await store.put(`extracts/${day(0)}/alice/notes.txt`);
+    await store.put(`extracts/${day(0)}/alice/a~step-0001`);
     await store.put(`extracts/readme/alice/a.json`);
     await store.put(`batches/${day(0)}/alice/run.json`);
     for (const beside of [".items.jsonl", "~results.json", ".results.csv", ".line_items.csv", "~carry-0-1"])

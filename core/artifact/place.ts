@@ -18,6 +18,19 @@ export function attemptPrefix(keyId: string, requestId: string, createdAt: Date)
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-`;
 }
 
+/**
+ * The key of what was asked about a long document so far, until it has ended; `n` is the number of the first call in it. No
+ * `.json`: it is no artifact.
+ */
+export function stepKey(keyId: string, requestId: string, createdAt: Date, n: number): string {
+  return `${stepPrefix(keyId, requestId, createdAt)}${String(n).padStart(4, "0")}`;
+}
+
+/** What these, and no other objects, begin with. */
+export function stepPrefix(keyId: string, requestId: string, createdAt: Date): string {
+  return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~step-`;
+}
+
 /** The common beginning of the objects of a run's items: callers' ids contain no `~`. */
 export function itemPrefix(keyId: string, runId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${runId}~`;

@@ -94,6 +94,48 @@ test("pictures that no row knows are found by their keys and go; those that some
   expect(await pictures()).toEqual([`inputs/runs/key-1/${kept.run.runUid}/0`, tmp]);
 });
 
+test("steps of documents that nobody reads any more go; those of extracts and items that go on stay", async () => {
+  const { services, bucket } = stores;
+  const folder = "extracts/2026-11-30/key-1";
+  const at = new Date();
+  const extracts = [
+    ...[["going", "running"] as const, ["waits", "queued"] as const, ["again", "retryable"] as const],
+    ...[["done", "succeeded"] as const, ["gone", "deleted"] as const],
+  ];
+  for (const [requestId, status] of extracts)
+    await services.db.query.insert(extractTable).values({
+      ...{ keyId: "key-1", requestId, taskId: "t", payloadHash: "h", status, token: 1 },
+      ...{ createdAt: at, leaseUntil: at },
+    });
+  await services.db.query.insert(runTable).values({
+    ...{
+      runUid: "uid",
+      keyId: "key-1",
+      runId: "run",
+      taskId: "t",
+      payloadHash: "h",
+      principalRole: "client",
+    },
+    ...{ state: "running", epoch: 1, concurrency: 1, source: "manifest", persistInputs: false },
+    ...{ createdAt: at, touchedAt: at },
+  });
+  for (const [index, status] of (["succeeded", "queued", "running"] as const).entries())
+    await services.db.query.insert(itemTable).values({ runUid: "uid", index, sourceKind: "data", status });
+  const open = [
+    "again~step-0001",
+    "going~step-0001",
+    "run~1~step-0005",
+    "run~2~step-0001",
+    "waits~step-0009",
+  ];
+  const over = ["done~step-0001", "gone~step-0001", "run~0~step-0001", "run~7~step-0001", "nobody~step-0001"];
+  for (const name of [...open, ...over, "done.json"]) await bucket.put(`${folder}/${name}`, "a step");
+  expect(await step(new Date())).toMatchObject({ removed: 0 });
+  expect(await step()).toMatchObject({ removed: over.length });
+  const left = [...open, "done.json"].map((name) => `${folder}/${name}`);
+  expect((await stores.below("extracts/")).toSorted()).toEqual(left.toSorted());
+});
+
 test("what lies there is counted by key, once an hour, whatever runs side by side; announcements count at once", async () => {
   const { services, bucket } = stores;
   for (const rel of [

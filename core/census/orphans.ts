@@ -9,6 +9,7 @@ import { uploadTable } from "#core/upload/upload.sql";
  * Pictures in the bucket without a row. Causes: a crash between writing an object and its row, an upload through a
  * signed URL after the upload's row was deleted, a picture stored for a run that was gone. Wherever something is
  * stored, its row is written first, except lists of folders and pictures that are handed over; those objects are young.
+ * And steps of long documents (core/reading/steps) whose worker died before it removed them.
  */
 
 /** Younger objects may still get their rows. Longer than any call or step takes. */
@@ -38,10 +39,17 @@ const rules: Record<string, SQL> = {
   tmp: sql`NOT EXISTS (SELECT 1 FROM ${extract}
     WHERE key_id = json_extract(json_each.value, '$[1]') AND request_id = json_extract(json_each.value, '$[4]')
       AND (status IN ('running', 'queued') OR json_extract(input, '$.objectKey') = json_extract(json_each.value, '$[0]')))`,
+  steps: sql`NOT EXISTS (SELECT 1 FROM ${extract}
+    WHERE key_id = json_extract(json_each.value, '$[1]') AND request_id = json_extract(json_each.value, '$[4]')
+      AND status IN ('running', 'queued', 'retryable'))
+    AND NOT EXISTS (SELECT 1 FROM ${run} JOIN ${item} ON ${item.runUid} = ${run.runUid}
+      AND ${item.index} = CAST(json_extract(json_each.value, '$[3]') AS INTEGER)
+      WHERE ${run.keyId} = json_extract(json_each.value, '$[1]') AND ${run.runId} = json_extract(json_each.value, '$[2]')
+        AND ${item.status} IN ('queued', 'running'))`,
 };
 
 /**
- * The objects among these that are below `inputs/` or `ground_truths/`, are not young, and have no row.
+ * The objects among these that are below `inputs/` or `ground_truths/` or are steps, are not young, and have no row.
  * @throws AppError `storage_unavailable`.
  */
 export async function among(
@@ -51,12 +59,9 @@ export async function among(
 ): Promise<string[]> {
   const byFolder = new Map<string, unknown[]>();
   for (const { rel, modified } of objects) {
-    const isLabels = rel.startsWith(groundTruths);
-    if (!(isLabels || rel.startsWith(root)) || now.getTime() - modified.getTime() < youngMs) continue;
-    const [, folder = "", keyId, first = "", second = ""] = (isLabels ? `/${rel}` : rel).split("/");
+    if (now.getTime() - modified.getTime() < youngMs) continue;
+    const { folder = "", entry } = placeOf(rel);
     if (!Object.hasOwn(rules, folder)) continue;
-    // A temporary copy is called `<request id>~<token>`, and `~` is in no id.
-    const entry = [rel, keyId, first, second, first.split("~", 1)[0]];
     byFolder.set(folder, [...(byFolder.get(folder) ?? []), entry]);
   }
   if (byFolder.size === 0) return [];
@@ -69,4 +74,21 @@ export async function among(
     "read",
   );
   return results.flatMap(({ rows }) => rows.map(({ rel }) => String(rel)));
+}
+
+/** The folder whose rule applies, and what the rule is asked about. */
+function placeOf(rel: string): { folder?: string | undefined; entry?: unknown[] } {
+  const parts = rel.split("/");
+  if (rel.startsWith(groundTruths) || rel.startsWith(root)) {
+    const [folder, keyId, first = "", second = ""] = rel.startsWith(root) ? parts.slice(1) : parts;
+    // A temporary copy is called `<request id>~<token>`, and `~` is in no id.
+    return { folder, entry: [rel, keyId, first, second, first.split("~", 1)[0]] };
+  }
+  const [, , keyId, name = ""] = parts;
+  const at = name.indexOf("~step-");
+  if (!rel.startsWith("extracts/") || at < 0) return {};
+  // Of an extract, or of a run's item: `<run id>~<index>`.
+  const requestId = name.slice(0, at);
+  const [runId, index = ""] = requestId.split("~");
+  return { folder: "steps", entry: [rel, keyId, runId, index, requestId] };
 }

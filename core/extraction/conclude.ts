@@ -54,7 +54,9 @@ function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact>
           ? { status: "succeeded", artifactRel: artifactRel ?? "", schemaOk: stored.schema_ok === true }
           : { ...Row.failureOf(error), status: "failed", artifactRel };
       // Two workers asked the model, and one of them ends the row.
-      const used = lost === undefined ? usedOf(stored) : sum(usedOf(stored), usedOf(lost));
+      const { callsCounted } = row;
+      const own = usedOf(stored, callsCounted);
+      const used = lost === undefined ? own : sum(own, usedOf(lost, callsCounted));
       await Row.commit(db, row, ending, used);
       if (error === undefined) return stored;
       // The failure is final: this call is not made again, whatever its code means elsewhere.
@@ -64,7 +66,7 @@ function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact>
     displace: async (mine) => {
       const taken = Record.taken();
       const ending = { ...Row.failureOf(taken), status: "failed", artifactRel: null } as const;
-      await Row.commit(db, row, ending, mine && usedOf(mine));
+      await Row.commit(db, row, ending, mine && usedOf(mine, row.callsCounted));
       throw taken;
     },
     keep: async (artifact, encoded, failure) => {
@@ -76,7 +78,8 @@ function claimedOf(db: Services["db"], row: Row.Row): Conclude.Claimed<Artifact>
         ...(encoded === undefined ? {} : { pendingArtifact: encoded }),
       };
       // Counted when the row is ended from it.
-      await Row.commit(db, row, ending, encoded === undefined ? usedOf(artifact) : undefined);
+      const used = encoded === undefined ? usedOf(artifact, row.callsCounted) : undefined;
+      await Row.commit(db, row, ending, used);
     },
   };
 }

@@ -12,6 +12,8 @@ import { perform } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Extract, ExtractRequest } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
+import * as Steps from "#core/reading/steps/steps";
+import { openSteps } from "#core/reading/stored-call";
 import * as Source from "#core/source/source";
 import { override } from "#core/task/override";
 import type { Overridden } from "#core/task/own-schema";
@@ -242,6 +244,8 @@ async function ask(work: Work): Promise<Answer.Outcome> {
   const { waitMs } = caller.patience;
   const deadline =
     waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
+  const steps = await openSteps(services.bucket, log, row, undefined);
+  work.stored = () => steps.stored;
   const performed = await perform(services.model, {
     task,
     validate,
@@ -254,6 +258,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     deadline,
     signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())),
     handsOver: !work.hasPassword,
+    steps,
     log,
   });
   const { error } = performed;
@@ -274,7 +279,10 @@ async function ask(work: Work): Promise<Answer.Outcome> {
     );
   const artifact = Unanswered.composed(work, performed);
   if (error?.retry) return Unanswered.fail(work, artifact, error);
-  return { kind: "done", answer: await conclude(services, log, row, artifact), replayed: false };
+  // Only a document of several calls has any steps; a final failure is thrown.
+  const tidy = () => (artifact.calls === undefined ? undefined : Steps.remove(services.bucket, log, row));
+  const answer = await conclude(services, log, row, artifact).finally(tidy);
+  return { kind: "done", answer, replayed: false };
 }
 
 /** Finds the id of this call (body, Idempotency-Key, header, or new), and claims it. */

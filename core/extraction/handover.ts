@@ -28,6 +28,8 @@ interface Work {
   waitingFor: "model_server" | null;
   /** What the model was asked for before. */
   used: Used | undefined;
+  /** How many calls about the document are stored, for the worker to go on behind them. */
+  callsCounted?: number | undefined;
 }
 
 /**

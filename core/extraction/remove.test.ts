@@ -33,6 +33,7 @@ async function made(requestId: string, more: Partial<typeof extractTable.$inferI
   await stores.services.db.query.insert(extractTable).values(row(requestId, more));
   await stores.bucket.put(Place.extractKey("key-1", requestId, createdAt), "an artifact");
   await stores.bucket.put(Place.attemptKey("key-1", requestId, createdAt, 2), "an attempt");
+  await stores.bucket.put(Place.stepKey("key-1", requestId, createdAt, 1), "a step");
   if (more.input?.temporary) await stores.bucket.put(more.input.objectKey, "a picture");
 }
 const gone = (requestId: string, principal = client(), keyId?: string) =>
@@ -111,11 +112,12 @@ test("what a late worker writes of a deleted extract is removed, too, when no wo
   await gone("late");
   await stores.bucket.put(Place.extractKey("key-1", "late", createdAt), "an artifact");
   await stores.bucket.put(Place.attemptKey("key-1", "late", createdAt, 9), "an attempt");
+  await stores.bucket.put(Place.stepKey("key-1", "late", createdAt, 5), "a step");
   const late = async () => (await left()).filter((rel) => rel.includes("/late"));
   const services = { ...stores.services, model: undefined as never };
   // Not yet: a worker may still have it.
   await Extracts.reconcile(services, silent);
-  expect(await late()).toHaveLength(2);
+  expect(await late()).toHaveLength(3);
   await stores.services.db.client.execute("UPDATE extract SET not_before = 1 WHERE request_id = 'late'");
   await Extracts.reconcile(services, silent);
   expect(await late()).toEqual([]);

@@ -153,19 +153,22 @@ export async function lookAgain({ db, bucket }: Stores, log: Log, row: Row.Row):
   ]);
 }
 
-/** The keys of an extract's artifact and of the records of its attempts. @throws AppError `storage_unavailable`. */
+/** The keys of an extract's artifact, of the records of its attempts and of its steps. @throws AppError `storage_unavailable`. */
 async function objectsOf(
   bucket: Bucket.Bucket,
   log: Log,
   row: Pick<Row.Row, "keyId" | "requestId" | "createdAt">,
 ): Promise<string[]> {
   const { keyId, requestId, createdAt } = row;
-  const prefix = Place.attemptPrefix(keyId, requestId, createdAt);
   const rels = [Place.extractKey(keyId, requestId, createdAt)];
-  for (let token: string | undefined; ; ) {
-    const page = await Bucket.list(bucket, log, { prefix, token });
-    rels.push(...page.objects.map(({ rel }) => rel));
-    token = page.next;
-    if (token === undefined) return rels;
-  }
+  // Not of all that begins with the id and a `~`: items of a run of the same id do.
+  const prefixes = [Place.attemptPrefix, Place.stepPrefix].map((of) => of(keyId, requestId, createdAt));
+  for (const prefix of prefixes)
+    for (let token: string | undefined, isLast = false; !isLast; ) {
+      const page = await Bucket.list(bucket, log, { prefix, token });
+      rels.push(...page.objects.map(({ rel }) => rel));
+      token = page.next;
+      isLast = token === undefined;
+    }
+  return rels;
 }

@@ -33,6 +33,8 @@ export type Ending =
       errorMessage: string;
       errorDetails?: Details | undefined;
       pendingArtifact?: string;
+      /** How many calls about the document are stored and counted, if more than before. */
+      callsCounted?: number | undefined;
     };
 
 /**
@@ -57,6 +59,7 @@ export async function commit(
     errorDetails: failed?.errorDetails ?? null,
     pendingArtifact: failed?.pendingArtifact ?? null,
     waitingFor: null,
+    callsCounted: failed?.callsCounted ?? row.callsCounted,
     // An artifact that waits for the bucket is in line like other work, so its message may be used for another
     // extract (turn.ts).
     notBefore: ending.status === "queued" ? new Date() : null,
@@ -69,10 +72,11 @@ export async function release(
   db: Database.Db,
   row: Row,
   error: AppError,
-  attempt?: { artifactRel: string | null; used: Usage.Used },
+  attempt?: { artifactRel: string | null; used: Usage.Used; callsCounted: number },
 ): Promise<boolean> {
   const artifactRel = attempt?.artifactRel ?? null;
-  return commit(db, row, { ...failureOf(error), status: "retryable", artifactRel }, attempt?.used);
+  const ending = { ...failureOf(error), status: "retryable", artifactRel } as const;
+  return commit(db, row, { ...ending, callsCounted: attempt?.callsCounted }, attempt?.used);
 }
 
 /** An error as the row stores it. */
@@ -106,6 +110,7 @@ export async function enqueue(
     cutOff: boolean;
     waitingFor: "model_server" | null;
     used: Usage.Used | undefined;
+    callsCounted?: number | undefined;
     upload?: string | undefined;
   },
 ): Promise<Row | undefined> {
@@ -119,6 +124,7 @@ export async function enqueue(
     waitingFor: how.waitingFor,
     sentAt: null,
     notBefore: now,
+    callsCounted: how.callsCounted ?? row.callsCounted,
   };
   const isThere = how.upload === undefined ? undefined : Upload.isThere(how.upload, row.keyId);
   return (await update(db, row, changes, { used: how.used, onlyIf: isThere }))
@@ -179,6 +185,8 @@ export async function requeue(
     waitingFor: "model_server" | null;
     /** What the model was asked for in the meantime. */
     used?: Usage.Used | undefined;
+    /** How many calls about the document are stored and counted, if more than before. */
+    callsCounted?: number | undefined;
     keepClaims?: boolean;
   },
 ): Promise<boolean> {
@@ -191,6 +199,7 @@ export async function requeue(
     notBefore: how.notBefore ?? new Date(),
     waitingFor: how.waitingFor,
     sentAt: null,
+    callsCounted: how.callsCounted ?? row.callsCounted,
   };
   return update(db, row, changes, { used: how.used });
 }

@@ -32,6 +32,8 @@ export interface Work {
   wanted: number[] | undefined;
   source: Source.Source;
   startedAt: number;
+  /** How many calls about the document are stored for the next worker, once the model was asked. */
+  stored?: () => number;
 }
 
 /** An attempt that failed. */
@@ -57,7 +59,8 @@ export async function toQueue(
   try {
     await handOver(services, log, row, {
       ...how,
-      used: artifact && usedOf(artifact),
+      used: artifact && usedOf(artifact, row.callsCounted),
+      callsCounted: work.stored?.(),
       picture: {
         bytes: document.bytes,
         mimeType: document.mimeType,
@@ -92,7 +95,10 @@ export async function giveUp(work: Work, error: AppError): Promise<never> {
 /** Ends an attempt that may be repeated. */
 export async function fail(work: Work, artifact: Artifact, error: AppError): Promise<never> {
   const artifactRel = await Record.recordAttempt(work.services, work.log, artifact);
-  await Row.release(work.services.db, work.row, error, { artifactRel, used: usedOf(artifact) });
+  const { row, stored } = work;
+  const used = usedOf(artifact, row.callsCounted);
+  const callsCounted = stored?.() ?? row.callsCounted;
+  await Row.release(work.services.db, row, error, { artifactRel, used, callsCounted });
   throw artifactRel === null ? error : error.with({ artifact_rel: artifactRel });
 }
 

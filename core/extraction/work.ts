@@ -7,10 +7,12 @@ import { AppError, from } from "#core/error";
 import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import * as Budget from "#core/reading/budget";
-import { type Job, waitForStorage } from "#core/reading/job";
+import { type Job, stepLimits, waitForStorage } from "#core/reading/job";
 import { type Performed, perform } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Services } from "#core/reading/services";
+import * as Steps from "#core/reading/steps/steps";
+import { openSteps } from "#core/reading/stored-call";
 import { usedOf } from "#core/reading/used";
 import type { StoredInput } from "#core/source/source";
 import * as Source from "#core/source/source";
@@ -47,7 +49,8 @@ export async function work(services: Services, called: Log, message: Send.Messag
   if (outlook.breaker.kind !== "closed" && row.pendingArtifact === null)
     return waitForModel(work, { suspect: false, used: undefined });
   try {
-    if ((await storedBefore(services, log, row)) === undefined) {
+    if ((await storedBefore(services, log, row)) !== undefined) await Steps.remove(services.bucket, log, row);
+    else {
       if (row.claims > Budget.maxClaims)
         await Row.release(
           services.db,
@@ -94,7 +97,7 @@ async function attempt(work: Work): Promise<void> {
     await Row.release(services.db, row, asked.unasked);
     return;
   }
-  const { performed, document } = asked;
+  const { performed, document, stored: callsCounted } = asked;
   const artifact = Record.compose(row, performed, {
     input: Record.inputOf(document, input.source, input.declaredMimeType, input.objectKey),
     principal: { key_id: row.keyId, role: input.principalRole },
@@ -102,27 +105,34 @@ async function attempt(work: Work): Promise<void> {
     totalMs: Date.now() - job.startedAt,
   });
   const { error } = performed;
+  const spent = { used: usedOf(artifact, row.callsCounted), callsCounted };
+  if (performed.isStepOver) {
+    const how = { countAttempt: false, suspect: false, notBefore: null, waitingFor: null };
+    if (await Row.requeue(services.db, row, { ...how, ...spent })) await Send.send(services, row);
+    return;
+  }
   if (error === undefined || !error.retry) {
-    await conclude(services, log, row, artifact);
+    // Only a document of several calls has any steps; a final failure is thrown.
+    const tidy = () => (artifact.calls === undefined ? undefined : Steps.remove(services.bucket, log, row));
+    await conclude(services, log, row, artifact).finally(tidy);
     return;
   }
   const artifactRel = await Record.recordAttempt(services, log, artifact);
-  const used = usedOf(artifact);
   const { requeueDelaysMs, breakerRetryMs } = services.times;
   const failed = { error, thrown: performed.error };
   const verdict = Budget.afterFailure(row, failed, { isolates: false, requeueDelaysMs });
   if (verdict.kind === "wait") {
     await Breaker.trip(services.db, breakerRetryMs);
-    return waitForModel(work, { suspect: verdict.suspect, used });
+    return waitForModel(work, { suspect: verdict.suspect, ...spent });
   }
   // Pollers see the failure, and the same call may be sent again.
   if (verdict.kind !== "again") {
-    await Row.release(services.db, row, error, { artifactRel, used });
+    await Row.release(services.db, row, error, { artifactRel, ...spent });
     return;
   }
   const { counted: countAttempt, suspect, delayMs } = verdict;
   const notBefore = new Date(Date.now() + delayMs);
-  if (await Row.requeue(services.db, row, { countAttempt, suspect, notBefore, waitingFor: null, used }))
+  if (await Row.requeue(services.db, row, { countAttempt, suspect, notBefore, waitingFor: null, ...spent }))
     await Send.send(services, row, delayMs);
 }
 
@@ -130,7 +140,7 @@ async function attempt(work: Work): Promise<void> {
 async function ask(
   { services, log, row, input, job }: Work,
   signal: AbortSignal,
-): Promise<{ performed: Performed; document: Document.Document } | { unasked: AppError }> {
+): Promise<{ performed: Performed; document: Document.Document; stored: number } | { unasked: AppError }> {
   const task = Task.get(row.taskId);
   let document: Document.Document | undefined;
   try {
@@ -154,6 +164,7 @@ async function ask(
   } catch (thrown) {
     return { unasked: from(thrown) };
   }
+  const steps = await openSteps(services.bucket, log, row, stepLimits(services.times, job));
   const performed = await perform(services.model, {
     ...overridden,
     pages,
@@ -164,15 +175,16 @@ async function ask(
     createdAt: row.createdAt,
     deadline: job.deadline,
     signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, job.deadline - Date.now()))]),
+    steps,
     log,
   });
-  return { performed, document };
+  return { performed, document, stored: steps.stored };
 }
 
 /** Waits for the model server: without a message, and without an attempt. The successful probe sends the message. */
 async function waitForModel(
   { services, log, row }: Work,
-  { suspect, used }: { suspect: boolean; used: Used | undefined },
+  { suspect, used, callsCounted }: { suspect: boolean; used: Used | undefined; callsCounted?: number },
 ): Promise<void> {
   await Row.requeue(services.db, row, {
     countAttempt: false,
@@ -180,6 +192,7 @@ async function waitForModel(
     notBefore: null,
     waitingFor: "model_server",
     used,
+    callsCounted,
   });
   await Probe.ensure(services, log);
 }

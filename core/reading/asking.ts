@@ -1,5 +1,4 @@
 import type * as Config from "#core/config";
-import type * as Document from "#core/document/document";
 import { AppError } from "#core/error";
 import * as Budget from "#core/image/budget";
 import type { Look } from "#core/look/look";
@@ -9,8 +8,10 @@ import * as Vision from "#core/vision/vision";
 import type { Next, Outcome } from "./long-list/continuing.ts";
 import { leastRows } from "./long-list/least-rows.ts";
 import * as Pages from "./pages.ts";
+import { isSame, nameOf } from "./pages.ts";
 import { type Quality, qualityOfAll } from "./quality.ts";
 import type { Artifact, CallRecord, PageSize, Sent } from "./schema.ts";
+import { type Facts, outcomeIn, outcomeOf, type StoredCall } from "./stored-call.ts";
 import type { TextLayers } from "./text-layer.ts";
 import type { Settings, Work } from "./work.ts";
 
@@ -27,9 +28,6 @@ interface Ready {
   part: Pages.Piece[];
   group: ReturnType<typeof Pages.open>;
 }
-
-/** One piece is told from another by it. */
-const nameOf = ({ page, tile }: Pages.Piece) => `${page} ${tile?.number ?? 0}`;
 
 /**
  * Asks the model about the pages of a document, in as few calls as stay legible, in their order. While it answers one
@@ -61,6 +59,10 @@ export class Asking {
   /** What was said beside pictures, by call. */
   readonly #fileTexts: { call: number; text: string }[] = [];
   readonly #attempts: (AttemptRecord & { call: number })[] = [];
+  /** What is to be asked for, in parts, and the part that it is about now. */
+  #plan: Pages.Piece[][] = [];
+  #part: Pages.Piece[] = [];
+  #storedImageMs = 0;
   #examining: Promise<Examine> | undefined;
 
   constructor(model: Config.Model, work: Work, settings: Settings) {
@@ -88,9 +90,15 @@ export class Asking {
     if (this.#work.document.kind === "pdf")
       this.textLayers = new (await import("./text-layer.ts")).TextLayers(this.#work);
     const wish = this.#wish();
-    const parts = await Pages.parted(this.#work.pages, wish);
+    const { steps } = this.#work;
+    this.#plan = steps?.plan ?? (await Pages.parted(this.#work.pages, wish));
+    const parts = [...this.#plan];
     let ready: Ready | undefined;
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+      const known = this.#knownOf(part);
+      if (known !== undefined) parts.unshift(...this.#takeUp(known));
+      if (known !== undefined) continue;
+      this.#part = part;
       const group = await (ready?.part === part ? ready : this.#open(part, wish)).group;
       if ("parts" in group) {
         parts.unshift(...group.parts);
@@ -100,7 +108,8 @@ export class Asking {
       }
       const answering = group.pieces.length === 0 ? undefined : this.#ask(group);
       const [next] = parts;
-      ready = next && this.#open(next, wish);
+      // What the next worker draws is not drawn here, too.
+      ready = next && !steps?.willBeOver ? this.#open(next, wish) : undefined;
       const again = await answering;
       if (again !== undefined) parts.unshift(...again);
     }
@@ -108,6 +117,49 @@ export class Asking {
     throw new AppError("invalid_image", "there is no print on the page: it is blank", {
       details: { reason: "blank_page" },
     });
+  }
+
+  /** The stored call about this part that needs no picture any more: it was answered, or asked for again in halves. */
+  #knownOf(part: readonly Pages.Piece[]): StoredCall | undefined {
+    const known = this.#work.steps?.next;
+    if (known === undefined || !isSame(known.part, part)) return undefined;
+    return known.answer !== undefined || known.pieces.length > 1 ? known : undefined;
+  }
+
+  /** @returns the parts to be asked for in its place. */
+  #takeUp(known: StoredCall): Pages.Piece[][] {
+    const { facts, pieces } = known;
+    for (const size of facts.sizes) this.#noteSize(size);
+    for (const [page, text] of facts.texts) this.textLayers?.put(page, text ?? undefined);
+    for (const [name, sent] of facts.sent) this.#sent.set(name, sent);
+    for (const [name, quality] of facts.quality) this.#quality.set(name, quality);
+    for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#calls.length + 1 });
+    this.blank.push(...facts.blank);
+    this.imageMs += known.imageMs;
+    const { answer, discard } = this.#again(known);
+    if (answer === undefined) {
+      discard();
+      return Pages.inParts(pieces, 2);
+    }
+    this.#isTiled ||= pieces.some(({ tile }) => tile !== undefined);
+    this.answered.push({ pieces, answer });
+    return [];
+  }
+
+  /** The outcome of a stored call, recorded as it was. */
+  #again(known: StoredCall): Outcome {
+    this.#work.steps?.take();
+    this.#attempts.push(...known.attempts);
+    this.inferenceMs += known.inferenceMs;
+    // Whether it counts is found out again.
+    const { repeated: _, ...rest } = known.record;
+    const record: CallRecord = rest;
+    this.#calls.push(record);
+    if (known.fileText !== undefined) this.#fileTexts.push({ call: record.call, text: known.fileText });
+    const discard = () => {
+      record.repeated = true;
+    };
+    return { discard, ...outcomeIn(known) };
   }
 
   /** Each fault that any of the pages has. Null if no page was looked at. */
@@ -167,7 +219,8 @@ export class Asking {
       texts: this.textLayers,
       onPrepared: ({ of: page, sent, blank, quality, ms, ...piece }) => {
         this.imageMs += ms;
-        this.#noteSize(page);
+        const { number, width, height, unit } = page;
+        this.#noteSize({ page: number, width, height, unit });
         this.textLayers?.read(page);
         if (blank && piece.tile === undefined) this.blank.push(page.number);
         if (blank) return;
@@ -180,9 +233,8 @@ export class Asking {
     return { part, group };
   }
 
-  #noteSize({ number, width, height, unit }: Document.Page): void {
-    if (this.pageSizes.some(({ page }) => page === number)) return;
-    this.pageSizes.push({ page: number, width, height, unit });
+  #noteSize(size: PageSize): void {
+    if (!this.pageSizes.some(({ page }) => page === size.page)) this.pageSizes.push(size);
   }
 
   /** @returns the same pages in smaller parts, to be asked for again, of which the answer did not fit together. */
@@ -220,8 +272,44 @@ export class Asking {
     return pieces.length === 1 && this.#work.debug?.max_tokens === undefined;
   }
 
-  /** Makes one call and records it. */
+  /** Makes one call, unless it was made before. */
   async #call(group: Pages.Group, next?: Next): Promise<Outcome> {
+    const { steps } = this.#work;
+    if (steps === undefined) return await this.#callNow(group, next);
+    const { pieces } = group;
+    const known = steps.next;
+    if (known !== undefined && isSame(known.pieces, pieces) && known.record.after_row === next?.afterRow)
+      return this.#again(known);
+    if (known !== undefined) steps.abandon();
+    await steps.flush(this.#plan);
+    const startedAt = Date.now();
+    const outcome = await this.#callNow(group, next);
+    const { record } = outcome;
+    steps.add({
+      ...{ record, pieces, part: this.#part, facts: await this.#facts(), fileText: group.text },
+      attempts: this.#attempts.filter(({ call }) => call === record.call),
+      imageMs: this.imageMs - this.#storedImageMs,
+      ...{ inferenceMs: Date.now() - startedAt, ...outcomeOf(outcome) },
+    });
+    this.#storedImageMs = this.imageMs;
+    return outcome;
+  }
+
+  async #facts(): Promise<Facts> {
+    const pages = new Set(this.#part.map(({ page }) => page));
+    const names = new Set(this.#part.map(nameOf));
+    return {
+      sizes: this.pageSizes.filter(({ page }) => pages.has(page)),
+      blank: this.blank.filter((page) => pages.has(page)),
+      texts: await Promise.all(
+        [...pages].map(async (page) => [page, await this.textLayers?.of(page)] as const),
+      ),
+      sent: [...this.#sent].filter(([name]) => names.has(name)),
+      quality: [...this.#quality].filter(([name]) => names.has(name)),
+    };
+  }
+
+  async #callNow(group: Pages.Group, next: Next | undefined): Promise<Outcome & { record: CallRecord }> {
     const { pieces, text } = group;
     const [tile] = pieces.flatMap((piece) => piece.tile ?? []);
     const record: CallRecord = {
@@ -241,13 +329,13 @@ export class Asking {
       record.raw_model_text = answer.rawText;
       record.finish_reason = answer.finishReason;
       this.#attempts.push(...this.#ofLastCall(answer.attempts));
-      return { discard, answer, error: undefined };
+      return { record, discard, answer, error: undefined };
     } catch (thrown) {
       if (!(thrown instanceof Vision.VisionError)) throw thrown;
       record.raw_model_text = thrown.rawText || null;
       record.finish_reason = thrown.finishReason;
       this.#attempts.push(...this.#ofLastCall(thrown.attempts));
-      return { discard, answer: undefined, error: thrown };
+      return { record, discard, answer: undefined, error: thrown };
     }
   }
 

@@ -7,9 +7,9 @@ import type { Overridden } from "#core/task/own-schema";
 import type { Task } from "#core/task/task";
 import { validate } from "#core/task/validate";
 import type { Salvaged } from "#core/vision/answer/salvage";
+import * as Partial from "./long-list/partial.ts";
 import type { Tile } from "./long-paper/tile.ts";
 import * as Merge from "./merge.ts";
-import * as Partial from "./partial.ts";
 import * as Account from "./rows/account.ts";
 import type { Extract } from "./schema.ts";
 

@@ -1,7 +1,8 @@
 import { from } from "#core/error";
 import type * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
-import type { Times } from "#spec/limits";
+import { documents, type Times } from "#spec/limits";
+import type * as Steps from "./steps/steps.ts";
 
 /** A message that is worked on, and how long there is for it. */
 export interface Job extends Lease.Held {
@@ -13,6 +14,12 @@ export interface Job extends Lease.Held {
   /** Keeps the message invisible for this long from now. */
   hold(ms: number): Promise<void>;
 }
+
+/** How long one worker goes on with a long document before it hands over to itself. */
+export const stepLimits = (
+  { stepMs }: Pick<Times, "stepMs">,
+  { startedAt }: Pick<Job, "startedAt">,
+): Steps.Limits => ({ calls: documents.stepCalls, until: startedAt + stepMs });
 
 /**
  * Handles an outage of the storage, which costs the work nothing: the claim is undone if possible, and the message

@@ -35,6 +35,12 @@ export interface Piece {
   tile?: Tile | undefined;
 }
 
+/** One piece is told from another by it. */
+export const nameOf = ({ page, tile }: Piece) => `${page} ${tile?.number ?? 0}`;
+
+export const isSame = (some: readonly Piece[], others: readonly Piece[]) =>
+  some.map(nameOf).join() === others.map(nameOf).join();
+
 /** A piece that was prepared, and how long that took. */
 interface Prepared extends Piece {
   of: Document.Page;

@@ -6,6 +6,7 @@ import * as Vision from "#core/vision/vision";
 import { Asking, type Examine } from "./asking.ts";
 import * as Embedded from "./embedded.ts";
 import type { Artifact, Extract, PageSize } from "./schema.ts";
+import * as Steps from "./steps/steps.ts";
 import * as Warning from "./warning.ts";
 import type { Settings, Work } from "./work.ts";
 
@@ -13,6 +14,8 @@ import type { Settings, Work } from "./work.ts";
 export interface Performed {
   /** Undefined when the model's answer was one JSON object, however wrong its schema. What came of one that did not fit is in `answer` all the same. */
   error: AppError | undefined;
+  /** Further calls are another worker's: what was asked so far is stored (./steps/steps.ts), and nothing has ended. */
+  isStepOver?: true;
   answer: Pick<
     Extract,
     | "result"
@@ -34,6 +37,8 @@ export interface Performed {
   /** The sizes of the pages that were read. */
   pageSizes: PageSize[];
   timingsMs: { image: number; inference: number; validate: number };
+  /** The part of these that other workers took before. */
+  earlierMs?: number;
   record: Pick<
     Artifact,
     | "sent"
@@ -55,6 +60,7 @@ const seed = 1;
 /**
  * Prepares the pages, asks the model, and checks its answer. The same code serves single calls and items of a
  * batch. Never throws for a fault of the document or the model: `error` has it, beside what is known so far.
+ * @throws Steps.Overtaken if another worker goes on with the document.
  */
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
   const { task, document } = work;
@@ -94,15 +100,14 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   const asking = new Asking(model, work, settings);
   try {
     // Read after a failure of the model, too: it does not need one.
-    await asking.run().finally(() => noteBeside(performed, work, asking));
+    await asking.run().finally(() => (work.steps?.isOver ? undefined : noteBeside(performed, work, asking)));
     const validateAt = Date.now();
     const known = { ...work, embedded: performed.answer.embedded };
     record(performed, asking, settings, await examine(await asking.examining, known, asking));
     performed.timingsMs.validate = Date.now() - validateAt;
   } catch (thrown) {
-    performed.error = ofCaller(thrown, work) ?? from(thrown);
-    const failed = thrown instanceof Vision.VisionError ? thrown : undefined;
-    if (failed !== undefined) await recordFailure(performed, work, asking, failed);
+    if (thrown instanceof Steps.StepOver) performed.isStepOver = true;
+    else await fail(performed, work, asking, thrown);
   }
   const recorded = asking.record();
   const { attempts } = recorded;
@@ -110,10 +115,18 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   performed.answer.usage = { ...usageOf(attempts), attempts: attempts.length };
   performed.pageSizes = asking.pageSizes;
   performed.answer.quality = asking.quality;
+  performed.earlierMs = work.steps?.earlierMs ?? 0;
   performed.timingsMs.image = asking.imageMs;
   performed.timingsMs.inference = asking.inferenceMs;
-  Metrics.item(performed.error);
+  if (!performed.isStepOver) Metrics.item(performed.error);
   return performed;
+}
+
+/** @throws Steps.Overtaken. */
+async function fail(performed: Performed, work: Work, asking: Asking, thrown: unknown): Promise<void> {
+  if (thrown instanceof Steps.Overtaken) throw thrown;
+  performed.error = ofCaller(thrown, work) ?? from(thrown);
+  if (thrown instanceof Vision.VisionError) await recordFailure(performed, work, asking, thrown);
 }
 
 /** Adds what the file itself says: its e-invoice, its text layers, and which pages lack fonts. */

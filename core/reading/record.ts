@@ -64,7 +64,7 @@ export function compose(
     created_at: row.createdAt.toISOString(),
     status: error === undefined ? "succeeded" : "failed",
     ...performed.answer,
-    timings_ms: { total: about.totalMs, ...performed.timingsMs },
+    timings_ms: { total: about.totalMs + (performed.earlierMs ?? 0), ...performed.timingsMs },
     artifact_rel: error?.retry
       ? Place.attemptKey(row.keyId, row.requestId, row.createdAt, row.token)
       : Place.extractKey(row.keyId, row.requestId, row.createdAt),

@@ -1,10 +1,10 @@
 import * as Addition from "#core/document/addition";
 import * as Document from "#core/document/document";
+import type { Log } from "#core/log";
 import { textRowsOf } from "./rows/text-rows.ts";
 import type { TextLayer } from "./schema.ts";
 import * as FileText from "./told/file-text.ts";
 import { linesOf } from "./told/printed-lines.ts";
-import type { Work } from "./work.ts";
 
 /**
  * Bytes of the words of all pages in the artifact, as they are written there: evidence is bounded, whatever a file holds.
@@ -13,24 +13,39 @@ const mostBytes = 256 * 1024;
 /** A line's indentation, comma and end in an artifact. */
 const perLine = 8;
 
+interface Reader {
+  signal: AbortSignal;
+  log: Log;
+}
+
 /**
  * The text layers of a document's drawn pages. It is evidence beside the model's answer and never a part of it: it may hold
  * layers that are switched off and texts in place of others, which no reader of the paper sees. Only of a page on which
  * words are not drawn, because their fonts are missing, does the model get the text beside the picture.
  */
 export class TextLayers {
-  readonly #work: Pick<Work, "signal" | "log">;
+  readonly #work: Reader;
   /** What the model was told, by page. */
   readonly #told = new Map<number, Told>();
   readonly #pages = new Map<number, Promise<Document.Text | undefined>>();
 
-  constructor(work: Pick<Work, "signal" | "log">) {
+  constructor(work: Reader) {
     this.#work = work;
   }
 
   /** Begins to read the layer of a page that was just drawn: the decoder compares it with these pixels. Each page once. */
   read(page: Document.Page): void {
     if (!this.#pages.has(page.number)) this.#pages.set(page.number, this.#textOf(page));
+  }
+
+  /** A layer that was read before. */
+  put(page: number, text: Document.Text | undefined): void {
+    this.#pages.set(page, Promise.resolve(text));
+  }
+
+  /** The layer of one page, once it is read. */
+  of(page: number): Promise<Document.Text | undefined> | undefined {
+    return this.#pages.get(page);
   }
 
   #textOf(page: Document.Page): Promise<Document.Text | undefined> {

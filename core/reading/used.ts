@@ -1,4 +1,5 @@
 import type { Used } from "#core/usage/usage";
+import type { AttemptRecord } from "#core/vision/fault";
 import type { Artifact } from "./schema.ts";
 
 const nothing: Used = {
@@ -10,11 +11,16 @@ const nothing: Used = {
   pages: 0,
 };
 
+/** The record of a call to the model server, where there are several. */
+type Attempt = Partial<AttemptRecord & { call: number }>;
+
 /**
  * What an attempt used of the model, by its record. A server that was unavailable or refused the call did no work, so
  * an outage costs the key no time.
+ * @param counted - of the calls about a long document, how many are counted already.
  */
-export function usedOf(artifact: Asked): Used {
+export function usedOf(artifact: Asked, counted = 0): Used {
+  if (counted > 0) return usedAfter(artifact, counted);
   const { usage, timings_ms: timings, error, input } = artifact;
   const answered = usage.prompt_tokens + usage.completion_tokens > 0;
   if (error?.code === "inference_unavailable" && !answered) return nothing;
@@ -28,16 +34,33 @@ export function usedOf(artifact: Asked): Used {
   };
 }
 
+/** What the calls after those used. Their times leave out the pauses between repeats. */
+function usedAfter(artifact: Asked, counted: number): Used {
+  const attempts = (artifact.attempts as readonly Attempt[]).filter(({ call = 0 }) => call > counted);
+  const sumOf = (of: (attempt: Attempt) => number | undefined) =>
+    attempts.reduce((total, attempt) => total + (of(attempt) ?? 0), 0);
+  const promptTokens = sumOf(({ usage }) => usage?.prompt_tokens);
+  const completionTokens = sumOf(({ usage }) => usage?.completion_tokens);
+  const isAway = artifact.error?.code === "inference_unavailable";
+  if (isAway && promptTokens + completionTokens === 0) return nothing;
+  const modelMs = sumOf(({ ms }) => ms);
+  const pages = pagesOf(artifact, counted) ?? 0;
+  return { promptTokens, completionTokens, modelCalls: attempts.length, modelMs, imageBytes: 0, pages };
+}
+
 /** What an artifact says of how the model was asked. */
-type Asked = Pick<Artifact, "usage" | "timings_ms" | "error" | "input"> & PagesAsked;
+type Asked = Pick<Artifact, "usage" | "timings_ms" | "error" | "input" | "attempts"> & PagesAsked;
 type PagesAsked = Pick<Artifact, "result"> & Partial<Pick<Artifact, "sent" | "calls">>;
 
-/** How many pages the model read: those of all answers that count. Null where there was no answer. */
-export function pagesOf({ result, sent, calls }: PagesAsked): number | null {
+/**
+ * How many pages the model read: those of all answers that count. Null where there was no answer.
+ * @param after - only by later calls.
+ */
+export function pagesOf({ result, sent, calls }: PagesAsked, after = 0): number | null {
   if (calls === undefined) return result === null || !sent ? null : 1;
   const read = new Set(
-    calls.flatMap(({ pages, raw_model_text, repeated }) =>
-      raw_model_text === null || repeated ? [] : pages,
+    calls.flatMap(({ call, pages, raw_model_text, repeated }) =>
+      call <= after || raw_model_text === null || repeated ? [] : pages,
     ),
   );
   return read.size === 0 ? null : read.size;

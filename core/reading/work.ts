@@ -4,6 +4,7 @@ import type * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
 import type * as Task from "#core/task/task";
 import type { Artifact } from "./schema.ts";
+import type { Steps } from "./stored-call.ts";
 
 /** One document, one task, and how long there is. */
 export interface Work {
@@ -22,6 +23,8 @@ export interface Work {
   debug?: Override.Debug | undefined;
   /** False: the pages are not looked at. */
   look?: boolean | undefined;
+  /** Where the calls about a long document are stored; undefined where it is asked for once. */
+  steps?: Steps | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
   endOnSuspect?: boolean | undefined;
   /** A caller waits, and what takes longer goes on in the queue: an attempt that runs out of time is none lost. */

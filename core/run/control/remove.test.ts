@@ -50,6 +50,7 @@ async function ended(runId: string, more: EndedRun.NewRun = {}): Promise<RunRow>
   const { made } = Place.batchFiles("alice", runId, run.createdAt);
   await stores.store.put(`${made}xlsx-both-0`);
   await stores.store.put(Place.attemptKey("alice", `${runId}~1`, run.createdAt, 3));
+  await stores.store.put(Place.stepKey("alice", `${runId}~1`, run.createdAt, 5));
   return finish(run);
 }
 
@@ -192,11 +193,12 @@ describe("the delete of a run", () => {
       deleted: { extracts: 2, inputs: 2, evals: 0, runs: 1 },
     });
     const day = "2026-11-23/alice";
-    expect(all.filter((rel) => rel.includes("/a~") || rel.includes(run.runUid))).toHaveLength(7);
+    expect(all.filter((rel) => rel.includes("/a~") || rel.includes(run.runUid))).toHaveLength(8);
     const gone = [
       `extracts/${day}/a~0.json`,
       `extracts/${day}/a~1.json`,
       `extracts/${day}/a~1~attempt-3.json`,
+      `extracts/${day}/a~1~step-0005`,
       `batches/${day}/a.json`,
       `batches/${day}/a.items.jsonl`,
       `batches/${day}/a~results.json`,

@@ -173,7 +173,7 @@ async function removeObjects(
     (await Inputs.removeBelow(bucket, log, extracts, {
       deadline,
       each: (rels) => {
-        deleted.extracts += rels.filter((rel) => !rel.includes("~attempt-")).length;
+        deleted.extracts += rels.filter((rel) => rel.endsWith(".json") && !rel.includes("~attempt-")).length;
       },
     })) &&
     (await removeFiles(bucket, log, run, deadline)) &&

@@ -39,19 +39,21 @@ interface About {
   version: string;
 }
 
+/** Whose work it is, for what is stored under the item's id. */
+export const identityOf = (run: RunRow, row: ItemRow) => ({
+  keyId: run.keyId,
+  requestId: requestIdOf(run, row.index),
+  taskId: run.taskId,
+  createdAt: run.createdAt,
+  token: row.token,
+  payloadHash: payloadOf(run, row),
+});
+
 /** The artifact of an attempt. If the item may be tried again, it is stored beside the item's own key. */
 export function compose(run: RunRow, row: ItemRow, performed: Performed, about: About): Artifact {
-  const identity = {
-    keyId: run.keyId,
-    requestId: requestIdOf(run, row.index),
-    taskId: run.taskId,
-    createdAt: run.createdAt,
-    token: row.token,
-    payloadHash: payloadOf(run, row),
-  };
   const { document, kept, startedAt, version } = about;
   return {
-    ...Record.compose(identity, performed, {
+    ...Record.compose(identityOf(run, row), performed, {
       input: document === undefined ? null : Record.inputOf(document, row.sourceKind, row.declaredMimeType),
       principal: { key_id: run.keyId, role: run.principalRole },
       codeVersion: version,

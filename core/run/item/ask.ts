@@ -6,7 +6,9 @@ import { type AppError, from } from "#core/error";
 import * as Type from "#core/image/type";
 import type { Held } from "#core/lease/lease";
 import type { Log } from "#core/log";
+import { stepLimits } from "#core/reading/job";
 import { type Performed, perform } from "#core/reading/reading";
+import { openSteps } from "#core/reading/stored-call";
 import { isolateFrom } from "#core/reading/suspicion";
 import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
@@ -14,12 +16,16 @@ import type { RunServices } from "#core/run/services";
 import { keptKey } from "#core/run/source/kept";
 import type * as Task from "#core/task/task";
 import { documents } from "#spec/limits";
+import { identityOf } from "./artifact.ts";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
-/** `crowded`: a suspect that cannot be isolated now. `kept`: the run has a copy of the picture. */
+/**
+ * `crowded`: a suspect that cannot be isolated now. `kept`: the run has a copy of the picture. `stored`: calls about the
+ * document that are stored for the next worker.
+ */
 type Asked =
-  | { kind: "asked"; performed: Performed; document: Document.Document; kept: boolean }
+  | { kind: "asked"; performed: Performed; document: Document.Document; kept: boolean; stored: number }
   | { kind: "unreadable"; error: AppError; kept: boolean }
   | { kind: "crowded" };
 
@@ -33,7 +39,7 @@ type Asked =
 export async function ask(
   services: RunServices,
   what: { run: RunRow; row: ItemRow; task: Task.Task; early: Promise<Uint8Array | undefined> | undefined },
-  job: Pick<Held, "leaseUntil"> & { deadline: number },
+  job: Pick<Held, "leaseUntil" | "startedAt"> & { deadline: number },
   how: { signal: AbortSignal; log: Log; onAlone(is: boolean): void },
 ): Promise<Asked> {
   const { run, row, task, early } = what;
@@ -64,6 +70,7 @@ export async function ask(
     const time = { leaseUntil: job.leaseUntil, until, signal };
     if (!(await Suspect.take(services, row, time, how.onAlone))) return { kind: "crowded" };
   }
+  const steps = await openSteps(services.bucket, log, identityOf(run, row), stepLimits(services.times, job));
   const performed = await perform(services.model, {
     task,
     document,
@@ -74,11 +81,12 @@ export async function ask(
     deadline: job.deadline,
     signal: AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, job.deadline - Date.now()))]),
     endOnSuspect: true,
+    steps,
     log,
   });
   // The right was lost with the lease, and another suspect may have it.
   if (lone && !signal.aborted) await aloneNoMore(services, how);
-  return { kind: "asked", performed, document, kept };
+  return { kind: "asked", performed, document, kept, stored: steps.stored };
 }
 
 /** The right also expires, so a failure here must not lose the answer. */

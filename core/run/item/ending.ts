@@ -111,7 +111,7 @@ function claimedOf(
 /** The fields of an artifact that the row needs. */
 type Ended = Pick<
   Artifact,
-  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input" | "sent"
+  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input" | "sent" | "attempts"
 > &
   Pick<Artifact, "kept" | "artifact_rel" | "calls">;
 
@@ -122,17 +122,19 @@ const nothing: Ended = {
     input: null,
     sent: null,
     artifact_rel: null,
+    attempts: [],
   },
 };
 
 /** The failure of an item at whose key another artifact is stored. It is final, and counts the calls to the model. */
-const displaced = ({ usage, timings_ms, input, sent, calls, kept }: Ended): Ended => ({
+const displaced = ({ usage, timings_ms, input, sent, calls, attempts, kept }: Ended): Ended => ({
   ...nothing,
   ...{
     usage,
     timings_ms,
     input,
     sent,
+    attempts,
     ...(calls === undefined ? {} : { calls }),
     ...(kept === undefined ? {} : { kept }),
   },
@@ -192,7 +194,7 @@ async function commit(
         ...(artifact.warnings.length > 0 ? [sql`warned = warned + 1`] : []),
         ...typeCounted(artifact.input?.mime_type),
       ],
-      usedOf(artifact),
+      usedOf(artifact, row.callsCounted),
     ),
     ...Progress.outlookStatements(db, run.runUid),
   ]);
@@ -233,6 +235,8 @@ export interface Requeue {
   spent: Usage.Used | undefined;
   /** Pauses the run for an outage if it still has this epoch. */
   pauseEpoch?: number;
+  /** How many calls about the document are stored and counted, if more than before. */
+  callsCounted?: number | undefined;
   /** For a worker that died: its claim counts. */
   keepClaims?: boolean;
   /** For a message that came from the dead-letter queue. */
@@ -264,6 +268,7 @@ export async function requeue(
         claims: how.keepClaims ? row.claims : 0,
         attempts: row.attempts + (how.countAttempt ? 1 : 0),
         suspects: row.suspects + (how.suspect ? 1 : 0),
+        callsCounted: how.callsCounted ?? row.callsCounted,
         buried: row.buried + (how.buried ? 1 : 0),
         notBefore: how.notBefore,
       })

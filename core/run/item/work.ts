@@ -8,6 +8,7 @@ import { type Job, waitForStorage } from "#core/reading/job";
 import type { Performed } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
+import * as Steps from "#core/reading/steps/steps";
 import { isolateFrom } from "#core/reading/suspicion";
 import { usedOf } from "#core/reading/used";
 import * as Stalled from "#core/run/control/stalled";
@@ -17,7 +18,7 @@ import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
 import type { RunServices } from "#core/run/services";
 import * as Task from "#core/task/task";
-import { asCrash, asEnding, compose, failure } from "./artifact.ts";
+import { asCrash, asEnding, compose, failure, identityOf } from "./artifact.ts";
 import { ask } from "./ask.ts";
 import * as Claim from "./claim.ts";
 import * as Ending from "./ending.ts";
@@ -115,6 +116,7 @@ async function attempt(
   await job.held;
   const before = await Ending.storedBefore(services, log, run, row);
   if (before !== undefined) {
+    await Steps.remove(services.bucket, log, identityOf(run, row));
     await Progress.duties(services, before, log, { again: true });
     return "done";
   }
@@ -150,11 +152,13 @@ async function attempt(
       ? later(work, { spent: undefined, counted: true })
       : fails(asked.error);
   }
-  const { performed, document } = asked;
+  const { performed, document, stored: callsCounted } = asked;
   const artifact = compose(run, row, performed, { ...about, document, kept });
   const { error } = performed;
+  const spent = usedOf(artifact, row.callsCounted);
+  if (performed.isStepOver) return later(work, { spent, callsCounted, counted: false, delayMs: 0 });
   if (error === undefined || !error.retry) return end(work, artifact);
-  return afterFailure(work, { performed, error, artifact });
+  return afterFailure(work, { performed, error, artifact, spent: { spent, callsCounted } });
 }
 
 /**
@@ -167,13 +171,19 @@ async function giveWay({ services, row, job }: Work): Promise<Outcome> {
   return "again";
 }
 
+interface Failed {
+  performed: Performed;
+  error: AppError;
+  artifact: Artifact;
+  spent: Spent;
+}
+
+/** What the model was asked for since the last count, and how many stored calls that includes. */
+type Spent = Pick<Ending.Requeue, "spent" | "callsCounted">;
+
 /** Decides what follows a failure after which the item may be tried again. */
-async function afterFailure(
-  work: Work,
-  { performed, error, artifact }: { performed: Performed; error: AppError; artifact: Artifact },
-): Promise<Outcome> {
+async function afterFailure(work: Work, { performed, error, artifact, spent }: Failed): Promise<Outcome> {
   const { services, log, run, row } = work;
-  const spent = usedOf(artifact);
   const { requeueDelaysMs } = services.times;
   const failed = { error, thrown: performed.error };
   const verdict = Budget.afterFailure(row, failed, { isolates: true, requeueDelaysMs });
@@ -185,15 +195,15 @@ async function afterFailure(
     if (!mayBeOther) return end(work, asCrash(asEnding(run, row, artifact)));
   }
   await Record.recordAttempt(services, log, artifact);
-  if (verdict.kind === "crash") return later(work, { spent, counted: true });
-  if (verdict.kind === "again") return later(work, { spent, ...verdict });
-  return waitForModel(work, { suspect: verdict.suspect, spent });
+  if (verdict.kind === "crash") return later(work, { ...spent, counted: true });
+  if (verdict.kind === "again") return later(work, { ...spent, ...verdict });
+  return waitForModel(work, { suspect: verdict.suspect, ...spent });
 }
 
 /** Requeues the item without a message and pauses its run; the attempt does not count. */
 async function waitForModel(
   { services, log, run, row, message }: Work,
-  { suspect, spent }: Pick<Ending.Requeue, "suspect" | "spent">,
+  { suspect, spent, callsCounted }: Pick<Ending.Requeue, "suspect"> & Spent,
 ): Promise<Outcome> {
   await Breaker.trip(services.db, services.times.breakerRetryMs);
   const { outlook } = await Ending.requeue(services.db, run, row, {
@@ -201,6 +211,7 @@ async function waitForModel(
     suspect,
     notBefore: null,
     spent,
+    callsCounted,
     pauseEpoch: message.epoch,
   });
   log.info("run_waiting", { run_id: run.runId, waiting_for: "model_server" });
@@ -212,7 +223,7 @@ async function waitForModel(
 /** Requeues the item at the end of its slot, with a pause; a suspect gets no message. */
 async function later(
   { services, log, run, row, message }: Work,
-  why: { spent: Ending.Requeue["spent"]; counted: boolean; suspect?: boolean; delayMs?: number },
+  why: Spent & { counted: boolean; suspect?: boolean; delayMs?: number },
 ): Promise<Outcome> {
   const delayMs = why.delayMs ?? Budget.pauseMs(row, services.times.requeueDelaysMs);
   const { item: now, outlook } = await Ending.requeue(services.db, run, row, {
@@ -220,8 +231,10 @@ async function later(
     suspect: why.suspect === true,
     notBefore: delayMs === 0 ? null : new Date(Date.now() + delayMs),
     spent: why.spent,
+    callsCounted: why.callsCounted,
   });
   if (outlook === undefined) return "done";
+  if (now?.status === "canceled") await Steps.remove(services.bucket, log, identityOf(run, row));
   const goesOn = now?.status === "queued" && outlook.run.epoch === message.epoch;
   if (goesOn && now.suspects < isolateFrom) {
     const sent = await Window.send(services, [{ ...message, seq: now.sendSeq }], log);
@@ -234,6 +247,8 @@ async function later(
 
 async function end({ services, log, run, row }: Work, artifact: Artifact): Promise<Outcome> {
   const outlook = await Ending.conclude(services, log, { run, row }, artifact);
+  // Only a document of several calls has any.
+  if (artifact.calls !== undefined) await Steps.remove(services.bucket, log, identityOf(run, row));
   if (outlook !== undefined) await Progress.duties(services, outlook, log);
   return "done";
 }
