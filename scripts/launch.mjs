@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * What every `npm run` starts: installs the packages once, then runs the entry on Node 24.
+ * The start of every `npm run`: it installs the packages once, then runs the entry on Node 24.
  * Plain JavaScript for Node 18 and newer without packages, because it runs before any are installed, in any shell.
  */
 import { spawn } from "node:child_process";

@@ -1,4 +1,4 @@
-/** What a command does after its run has ended. */
+/** The last step of a command that waited for a run: it prints or saves the results. */
 import { relative } from "node:path";
 import type { Target } from "#cli/server/answer";
 import * as Issues from "#cli/server/issues";
@@ -30,7 +30,7 @@ export async function conclude(
   const status = Run.isGood(run) ? exit.ok : exit.items;
   if (run.status === "failed") {
     // It never started, so there are no results.
-    context.say(`error: ${Run.told(run)}${issuesOf(run)}`);
+    context.say(`error: ${Run.summary(run)}${issuesOf(run)}`);
     if (json) context.out(`${JSON.stringify(run)}\n`);
     return status;
   }
@@ -38,7 +38,7 @@ export async function conclude(
     if (json)
       await Results.print(context, server, { wanted: { runId: run.run_id }, format: "jsonl", options: {} });
     else await Results.printTable(context, server, run);
-    context.say(Run.told(run));
+    context.say(Run.summary(run));
     return status;
   }
   const files = (await Results.saveAll(context, server, run, { out, options: table })).map((file) =>
@@ -48,7 +48,7 @@ export async function conclude(
     context.out(
       `${JSON.stringify({ ...run, ...(leftOut === undefined ? {} : { left_out: leftOut }), files })}\n`,
     );
-  else context.out(`${Run.told(run)}\n${files.map(Text.shown).join("\n")}\n`);
+  else context.out(`${Run.summary(run)}\n${files.map(Text.shown).join("\n")}\n`);
   return status;
 }
 

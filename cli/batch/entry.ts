@@ -56,15 +56,15 @@ function other(path: string, head: Uint8Array): Problem {
   // On Windows the separator is a backslash.
   const name = basename(path);
   const what = foreign(head);
-  const told = what === undefined ? "" : `is ${what} (read are ${Type.names})`;
+  const foreignType = what === undefined ? "" : `is ${what} (read are ${Type.names})`;
   if (Type.looksUnread(head) || (Type.promisesUnread(name) && Type.promisedBy(name) === undefined))
     return {
-      problem: told || `is of a type that is not read: only ${Type.names} are`,
+      problem: foreignType || `is of a type that is not read: only ${Type.names} are`,
       reason: "not_supported",
     };
   const reason = Type.promisedBy(name) === undefined ? "no_picture" : "not_what_it_is_called";
   return {
-    problem: told || "is not a JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF or PDF by its first bytes",
+    problem: foreignType || "is not a JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF or PDF by its first bytes",
     reason,
   };
 }

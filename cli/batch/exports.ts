@@ -64,7 +64,7 @@ export async function open(
   return of(context, { run: about, fields, items: items() }, asked);
 }
 
-/** What a file is made of. */
+/** The source of a file. */
 interface Source {
   readonly run: Answers.About;
   readonly fields: z.output<typeof Detail>["fields"];

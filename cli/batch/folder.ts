@@ -157,7 +157,7 @@ export function pictures(
     problems.push(...mistakes.map((mistake) => `${name} ${mistake}`));
     if ("mimeType" in local) files.push({ name, mimeType: local.mimeType });
   }
-  for (const line of LeftOut.told(leftOut, label)) say(line);
+  for (const line of LeftOut.lines(leftOut, label)) say(line);
   if (problems.length > 0)
     throw new UsageError(
       `nothing was sent: of ${count} pictures ${problems.length} cannot be uploaded:\n  ${Text.list(problems)}`,

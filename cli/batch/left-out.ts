@@ -21,13 +21,13 @@ export function add(leftOut: LeftOut, file: string, reason: Skipped.Reason, isDo
 const namedMost = 5;
 
 /** Lines for the terminal: the total, and for each reason the count and the names. */
-export function told(leftOut: LeftOut | Skipped.Skipped, label: string): string[] {
+export function lines(leftOut: LeftOut | Skipped.Skipped, label: string): string[] {
   if (leftOut.count === 0) return [];
-  const lines = Object.entries(Skipped.reasons).flatMap(([reason, words]) => {
+  const byReason = Object.entries(Skipped.reasons).flatMap(([reason, words]) => {
     const count = leftOut.by_reason[reason as Skipped.Reason] ?? 0;
     if (count === 0) return [];
     const names = leftOut.first.filter((each) => each.reason === reason).map(({ file }) => file);
     return [`  ${words} (${count})${names.length > 0 ? `: ${Text.several(names, namedMost, count)}` : ""}`];
   });
-  return [`${leftOut.count} left out of ${Text.shown(label)}:\n${lines.join("\n")}`];
+  return [`${leftOut.count} left out of ${Text.shown(label)}:\n${byReason.join("\n")}`];
 }

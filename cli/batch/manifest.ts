@@ -93,7 +93,7 @@ function parse(line: string, folder: string, problem: (what: string) => void): E
   }
   const unsafe = Tags.problem(json);
   if (unsafe !== undefined) {
-    problem(told(unsafe));
+    problem(textOf(unsafe));
     return undefined;
   }
   const isLocal = "path" in json;
@@ -107,13 +107,13 @@ function parse(line: string, folder: string, problem: (what: string) => void): E
 
 function parseRemote(json: object, problem: (what: string) => void): Entry | undefined {
   const { data, issues } = Issue.check(ManifestLine, json);
-  for (const issue of issues ?? []) problem(told(issue));
+  for (const issue of issues ?? []) problem(textOf(issue));
   return data === undefined ? undefined : { line: data };
 }
 
 function parseLocal(json: object, folder: string, problem: (what: string) => void): Entry | undefined {
   const parsed = Issue.check(LocalLine, json);
-  for (const issue of parsed.issues ?? []) problem(told(issue));
+  for (const issue of parsed.issues ?? []) problem(textOf(issue));
   if (parsed.data === undefined) return undefined;
   const { path, custom_id: customId, tags } = parsed.data;
   const file =
@@ -131,5 +131,5 @@ function parseLocal(json: object, folder: string, problem: (what: string) => voi
     : { line, path: absolute, mimeType: local.mimeType };
 }
 
-const told = ({ path, message }: { path: string; message: string }) =>
+const textOf = ({ path, message }: { path: string; message: string }) =>
   [path, message].filter(Boolean).join(": ");

@@ -4,19 +4,19 @@ import * as Progress from "./progress.ts";
 it("the rate is that of the last minute, whatever came before", () => {
   let now = 0;
   const meter = new Progress.Meter(0, () => now);
-  expect(meter.told(0, 100, "items")).toEqual([]);
+  expect(meter.figures(0, 100, "items")).toEqual([]);
   for (let done = 1; done <= 60; done += 1) {
     now += 100;
     meter.add(done);
   }
   expect(meter.rate()).toBeCloseTo(10);
-  expect(meter.told(60, 100, "items")).toEqual(["10.0 items/s", "4 s left"]);
+  expect(meter.figures(60, 100, "items")).toEqual(["10.0 items/s", "4 s left"]);
   for (let done = 61; done <= 72; done += 1) {
     now += 10_000;
     meter.add(done);
   }
   expect(meter.rate()).toBeCloseTo(0.1);
-  expect(meter.told(72, 100, "items")).toEqual(["6.0 items/min", "5 min left"]);
+  expect(meter.figures(72, 100, "items")).toEqual(["6.0 items/min", "5 min left"]);
 });
 
 it("a resumed run's earlier items are not taken for speed", () => {

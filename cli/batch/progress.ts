@@ -38,7 +38,7 @@ function lines(
   let lastDone = about.done ?? 0;
   let { total } = about;
   const tell = (done: number, note: string) => {
-    const text = [`${about.label} ${done}/${total}`, note, ...meter.told(done, total, about.unit)]
+    const text = [`${about.label} ${done}/${total}`, note, ...meter.figures(done, total, about.unit)]
       .filter(Boolean)
       .join(", ");
     if (text !== last) context.say(text);
@@ -67,7 +67,7 @@ function bar(
 ): Progress {
   const bars = new MultiBar({
     stream: terminal,
-    format: `${Text.shown(about.label)} {bar} {value}/{total} {told}`,
+    format: `${Text.shown(about.label)} {bar} {value}/{total} {figures}`,
     barCompleteChar: "█",
     barIncompleteChar: "░",
     barsize: 24,
@@ -75,13 +75,13 @@ function bar(
     // The program itself handles signals.
     gracefulExit: false,
   });
-  const shown = bars.create(about.total, about.done ?? 0, { told: "" });
+  const shown = bars.create(about.total, about.done ?? 0, { figures: "" });
   return {
     update: (done, note = "", total = about.total) => {
       meter.add(done);
       shown.setTotal(total);
       shown.update(done, {
-        told: [Text.shown(note), ...meter.told(done, total, about.unit)].filter(Boolean).join(", "),
+        figures: [Text.shown(note), ...meter.figures(done, total, about.unit)].filter(Boolean).join(", "),
       });
     },
     say: (line) => bars.log(`${Text.message(line)}\n`),
@@ -113,7 +113,7 @@ export class Meter {
     return ((last.done - first.done) * 1000) / (last.at - first.at);
   }
 
-  told(done: number, total: number, unit: string): string[] {
+  figures(done: number, total: number, unit: string): string[] {
     const rate = this.rate();
     if (rate === undefined) return [];
     const speed = rate >= 1 ? `${rate.toFixed(1)} ${unit}/s` : `${(rate * 60).toFixed(1)} ${unit}/min`;

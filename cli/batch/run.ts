@@ -16,7 +16,7 @@ import { patiently } from "./retry.ts";
 /** The fields of a run that commands read; the rest is passed on unchanged. */
 export const Run = z.looseObject({
   run_id: z.string(),
-  /** Whose it is. */
+  /** The key that owns the run. */
   key_id: z.string().optional(),
   task_id: z.string(),
   status: z.string(),
@@ -222,7 +222,7 @@ function noteOf(run: Run): string {
 }
 
 /** One line about how a run ended. */
-export function told(run: Run): string {
+export function summary(run: Run): string {
   const { total, succeeded, failed, canceled } = run.counts;
   const warned = run.with_warnings ?? 0;
   const parts = [

@@ -32,7 +32,7 @@ const State = z.object({
     gt_path: z.string().optional(),
     gt_image_key: z.string().optional(),
   }),
-  /** What its evaluation must reach (`--fail-under`). */
+  /** The bars that its evaluation must reach (`--fail-under`). */
   fail_under: z.array(z.string()).default([]),
   /** Absolute. */
   out: z.string().nullable(),

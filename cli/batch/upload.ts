@@ -11,7 +11,7 @@ import { patiently } from "./retry.ts";
 
 const atOnce = 8;
 
-/** What is announced (`POST /v1/uploads`). */
+/** The announcement of an upload (`POST /v1/uploads`). */
 interface Wish {
   readonly kind: "image" | "manifest" | "data" | "ground_truth";
   readonly mimeType: string;

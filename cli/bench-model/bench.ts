@@ -9,7 +9,7 @@ import type { Receipts } from "./receipts.ts";
 import * as Rounds from "./rounds.ts";
 import * as Stand from "./stand.ts";
 
-/** What a receipt costs; the sums of the run are in the evaluation. */
+/** The cost of one receipt; the sums of the run are in the evaluation. */
 interface PerReceipt {
   model_seconds: number | null;
   prompt_tokens: number | null;

@@ -170,7 +170,7 @@ async function archive(context: Context, server: Target, search: string): Promis
   const headers = {
     ...(server.apiKey === undefined ? {} : { authorization: `Bearer ${server.apiKey}` }),
   };
-  for (let told = -1; ; ) {
+  for (let lastSaid = -1; ; ) {
     const response = await open(context, url, headers);
     if (response.status === 200 && !response.headers.get("content-type")?.includes("json")) return response;
     const answer = { ...(await answerOf(response)), server };
@@ -181,8 +181,8 @@ async function archive(context: Context, server: Target, search: string): Promis
     if (performance.now() > giveUpAt)
       throw new UsageError("the server is still packing after two hours: ask again later");
     const { entries } = running.data;
-    if (entries !== told) context.say(`the server is packing: ${entries} artifacts so far`);
-    told = entries;
+    if (entries !== lastSaid) context.say(`the server is packing: ${entries} artifacts so far`);
+    lastSaid = entries;
     const seconds = Number(response.headers.get("retry-after") ?? 5) || 0;
     await sleep(Math.min(maxPollS, Math.max(0.2, seconds)) * 1000, undefined, { signal: context.signal });
   }

@@ -222,5 +222,5 @@ async function source(
 }
 
 function readAgain(id: string, context: Context): Job {
-  return { name: id, ask: (server) => Extracts.stored(server, id, context.signal) };
+  return { name: id, ask: (server) => Extracts.ended(server, id, context.signal) };
 }

@@ -14,12 +14,12 @@ interface AddOptions {
 
 const about = `
 A profile is a server's address with its key, under a name. --profile NAME (or OCRLTY_PROFILE) calls that server; "use"
-makes it the one that is called when nothing else is said. What wins: --url and --key, --profile, OCRLTY_URL and
-OCRLTY_API_KEY, the profile in use, the local loop. Keys are in one file that you alone can read, and are never shown.`;
+makes it the one that commands call by default. The first of these that is given is taken: --url and --key, --profile,
+OCRLTY_URL and OCRLTY_API_KEY, the profile in use, the local loop. Keys are in one file that you alone can read, and are never shown.`;
 
 const exits = { 0: "done", 2: "usage, or a file that cannot be read or written" };
 
-/** What the verbs share. */
+/** Arguments that all verbs get. */
 interface Verbs {
   readonly context: Context;
   readonly done: (status: Exit) => void;

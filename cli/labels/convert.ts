@@ -45,7 +45,7 @@ const extensions: Record<Format, readonly string[]> = {
   records: [".json", ".jsonl"],
 };
 
-/** What was converted. */
+/** The counts of a conversion. */
 interface Summary {
   files: number;
   records: number;

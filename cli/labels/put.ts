@@ -104,7 +104,7 @@ const shownRecords = 20;
 const shownLabels = 20;
 
 /** The report for the terminal. Values are labels of receipts, so they are escaped. */
-export function told({ ground_truth: made, is_new, changes }: Kept): string {
+export function report({ ground_truth: made, is_new, changes }: Kept): string {
   const lines = [
     `${made.gt_id}  ${Text.shown(made.name)}: ${made.records} records, sha256 ${made.sha256.slice(0, 12)}`,
   ];

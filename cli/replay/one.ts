@@ -51,7 +51,7 @@ async function rerun(context: Context, server: Server, { run }: Artifact): Promi
     ...{ run_id: runId, source_run_id: run?.run_id, index: run?.index },
   });
   await Run.wait(context, server, runId);
-  return Extracts.stored(server, `${runId}~0`, context.signal);
+  return Extracts.ended(server, `${runId}~0`, context.signal);
 }
 
 async function ask(

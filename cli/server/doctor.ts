@@ -31,20 +31,20 @@ export async function examine(context: Context, wish: Server.Wish): Promise<Find
   const { env } = Config.withAliases(context.env);
   const around = { ...context, env };
   const own = [program(), ...SettingsFindings.findings(env), ...files(env)];
-  const { findings: served, isOwn, told } = await server(around, wish);
+  const { findings: served, isOwn, expiries } = await server(around, wish);
   // Another server has its own database and queues; only `sst shell` knows their addresses.
   const isHere = isOwn || Boolean(env.DATABASE_URL);
   const data = !SettingsFindings.hasDatabase(env)
     ? [finding("database", "skipped", "its setting is wrong")]
     : isHere
-      ? await attempt("database", () => database(around, told))
+      ? await attempt("database", () => database(around, expiries))
       : [elsewhere(isOwn === undefined)];
   return [
     ...own,
     ...served,
     ...data,
     ...(await attempt("queues", () => queuesOf(around))),
-    ...secrets(env, told),
+    ...secrets(env, expiries),
   ];
 }
 
@@ -124,12 +124,12 @@ const cures: Readonly<Record<string, string>> = {
 };
 
 /** The server's own list of secrets that expire; undefined if it returns none. */
-type Told = { settings: readonly Expiry[] | null; keys: readonly Expiry[] | null } | undefined;
+type KnownExpiries = { settings: readonly Expiry[] | null; keys: readonly Expiry[] | null } | undefined;
 interface Served {
   findings: Finding[];
   /** The loop of this folder, or none; undefined: it is not known which one is meant. */
   isOwn: boolean | undefined;
-  told?: Told;
+  expiries?: KnownExpiries;
 }
 
 async function server(context: Context, wish: Server.Wish): Promise<Served> {
@@ -186,7 +186,7 @@ async function ask(context: Context, target: Target, isOwn: boolean): Promise<Om
     const ready = Ready.safeParse((await call("/readyz")).json).data;
     for (const [name, check] of Object.entries(ready?.checks ?? {})) findings.push(ofCheck(name, check));
     findings.push(...(await contextOf(ready?.checks?.model_server)));
-    return { findings, told: ready?.expiries };
+    return { findings, expiries: ready?.expiries };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     const cure = isOwn ? "npm start" : "is the address right, and the network?";
@@ -219,7 +219,7 @@ async function contextOf(check: z.output<typeof Check> | undefined): Promise<Fin
 
 const Journal = z.object({ entries: z.array(z.unknown()) });
 
-async function database(context: Context, told: Told): Promise<Finding[]> {
+async function database(context: Context, expiries: KnownExpiries): Promise<Finding[]> {
   const place = ServerDatabase.locate(context);
   const { path } = place;
   if (path !== undefined && !fs.existsSync(path))
@@ -236,7 +236,7 @@ async function database(context: Context, told: Told): Promise<Finding[]> {
     const journal = join(packageRoot, "core", "db", "migrations", "meta", "_journal.json");
     const known = Journal.parse(JSON.parse(fs.readFileSync(journal, "utf8"))).entries.length;
     const schema = schemaOf(applied, known);
-    if (schema.state !== "ok" || told?.keys) return [schema];
+    if (schema.state !== "ok" || expiries?.keys) return [schema];
     const keys = await Expiries.ofKeys(Database.wrap(client), new Date());
     return [schema, ...ending(keys, "keys rotate-key, or keys update-key --expires")];
   } finally {
@@ -286,13 +286,13 @@ async function queuesOf(context: Context): Promise<Finding[]> {
 }
 
 /** When secrets expire: those of the server, and those in this machine's settings. */
-function secrets(env: Context["env"], told: Told): Finding[] {
-  const known = told?.settings ?? [];
+function secrets(env: Context["env"], expiries: KnownExpiries): Finding[] {
+  const known = expiries?.settings ?? [];
   // No function has RunPod's key or Cloudflare's token.
   const own = ofSettings(env).filter(({ name }) => !known.some((each) => each.name === name));
   return [
     ...ending([...known, ...own], "renew it before then (docs/operate/keys.md)"),
-    ...ending(told?.keys ?? [], "keys rotate-key"),
+    ...ending(expiries?.keys ?? [], "keys rotate-key"),
   ];
 }
 

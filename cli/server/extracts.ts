@@ -47,7 +47,7 @@ export async function extract(
 }
 
 /** `GET /v1/extracts/{id}`, waiting for one that still runs. Throws CallError. */
-export async function stored(server: Target, requestId: string, signal?: AbortSignal): Promise<Extract> {
+export async function ended(server: Target, requestId: string, signal?: AbortSignal): Promise<Extract> {
   const answer = await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal });
   const failure = answer.status === 404 ? failureOf(answer) : undefined;
   // About this id, not about the server.

@@ -105,8 +105,8 @@ export function add(env: Env, name: string, profile: Profile, { replace }: { rep
   const file = load(env);
   if (Object.hasOwn(file.profiles, name) && !replace)
     throw new UsageError(`there is a profile ${name} already: take another name, or add --force`);
-  const stored = { url: url.href, ...(apiKey === undefined ? {} : { key: apiKey }) };
-  save(env, { ...file, profiles: { ...file.profiles, [name]: stored } });
+  const saved = { url: url.href, ...(apiKey === undefined ? {} : { key: apiKey }) };
+  save(env, { ...file, profiles: { ...file.profiles, [name]: saved } });
 }
 
 /** Removes a profile; if it was the default, there is none afterwards. Throws UsageError if it does not exist. */

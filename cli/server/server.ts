@@ -77,14 +77,14 @@ export async function connect(context: Context, options: Wish = {}): Promise<Ser
   const other = named(context, options);
   if (other !== undefined) return { ...targetOf(other), local: false, ownLoop: false, close: async () => {} };
   const giveUpAt = performance.now() + startLimitMs;
-  for (let told = false; ; told = true) {
+  for (let hasSaid = false; ; hasSaid = true) {
     const running = await runningLoop(context, options.key);
     if (running) return running;
     const started = await startLoop(context, options.key);
     if (started) return started;
     if (performance.now() > giveUpAt)
       throw new UsageError(`another program holds ${home(env).dir} and does not answer`);
-    if (!told) context.say("another command starts or stops a local loop in this folder; waiting for it");
+    if (!hasSaid) context.say("another command starts or stops a local loop in this folder; waiting for it");
     await sleep(startPollMs, undefined, { signal: context.signal });
   }
 }

@@ -89,7 +89,7 @@ describe("doctor", () => {
     [{ RESERVED_CONCURRENCY: "extract" }, "", /^RESERVED_CONCURRENCY must be/],
     [{ DATABASE_URL: "mysql" }, "", /^DATABASE_URL is not valid/],
     [{ VLLM_BASEURL: "http://h/v1" }, "VLLM_BASEURL=http://h/v1", /did you mean VLLM_BASE_URL\?$/],
-    [{}, "A=1\nVLLM_BASE_URL http://h\n", /^line 2 of \.env sets nothing$/],
+    [{}, "A=1\nVLLM_BASE_URL http://h\n", /^line 2 of \.env sets no variable$/],
   ])("finds %j wrong", (env, text, found) => {
     const all = findings({ OCRLTY_HOME: cli.dir, ...env }, text);
     expect(all.filter(({ state }) => state === "wrong")).toEqual([

@@ -23,15 +23,15 @@ export function findings(env: Env, dotenvText = envText()): Finding[] {
   const passedOver = [...dataRoot(env), ...bucketless(env)];
   if (refused.length > 0) return [...refused, ...passedOver];
   const set = Settings.names.filter((name) => env[name]).length;
-  const told = set === 0 ? "none is set" : set === 1 ? "1 is set, and fits" : `${set} are set, and fit`;
-  return [finding("settings", "ok", told), ...passedOver];
+  const status = set === 0 ? "none is set" : set === 1 ? "1 is set, and fits" : `${set} are set, and fit`;
+  return [finding("settings", "ok", status), ...passedOver];
 }
 
 /** True if the settings of a database can be used. */
 export const hasDatabase = (env: Env): boolean =>
   !Settings.refusals(env, []).some(({ variables }) => variables.some((name) => /^DATABASE_/.test(name)));
 
-const strayLine = (line: number): string => `line ${line} of .env sets nothing`;
+const strayLine = (line: number): string => `line ${line} of .env sets no variable`;
 
 /** Only `sst deploy` reads it, and reports the same some minutes later. */
 function ofDeployment(env: Env): string[] {
@@ -52,8 +52,8 @@ function ofDeployment(env: Env): string[] {
 }
 
 function dataRoot(env: Env): Finding[] {
-  const told = Settings.missingDataRoot(env, home(env));
-  return told === undefined ? [] : [wrong(told, "make it, or name another folder")];
+  const missing = Settings.missingDataRoot(env, home(env));
+  return missing === undefined ? [] : [wrong(missing, "make it, or name another folder")];
 }
 
 /** An incomplete bucket counts as none, and the loop uses its own. */

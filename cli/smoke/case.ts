@@ -24,14 +24,14 @@ export interface Case {
 
 export interface Wants {
   readonly status: number | readonly number[];
-  /** What another status means, if that is not obvious. */
+  /** The meaning of another status, if it is not obvious. */
   readonly otherwise?: string;
   /** The code in our error envelope. */
   readonly code?: string | readonly string[];
   /** Lower-case name → what its value must match; null if it must be missing. */
   readonly headers?: Readonly<Record<string, RegExp | null>>;
   readonly body?: z.ZodType;
-  /** What else is wrong with the answer, in a few words. */
+  /** Returns another mistake in the answer, in a few words. */
   also?(answer: Answer, bench: Bench): string | undefined;
   /** A 202 is polled to its end first. */
   readonly settles?: true;

@@ -119,7 +119,7 @@ async function ended(server: Target, request: Request, first: Answer, wants: Wan
   return answer;
 }
 
-/** What is wrong with the answer, in one line; undefined if it is as expected. */
+/** The mistake in the answer, in one line; undefined if the answer is as expected. */
 function judge(answer: Answer, wants: Wants, bench: Bench): string | undefined {
   const statuses = typeof wants.status === "number" ? [wants.status] : wants.status;
   if (!statuses.includes(answer.status)) {

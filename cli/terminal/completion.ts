@@ -104,7 +104,7 @@ ${places.map((place) => `        "${place.at}") words="${wordsOf(place).join(" "
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
-# Where nothing of ours fits, files do.
+# If no command or option fits, offer files.
 complete -o default -F _${name} ${name}
 `;
 }
@@ -198,7 +198,7 @@ ${table(places.map((place) => ({ key: place.at, words: wordsOf(place) })))}
   }
   $before = "$at $($typed[-1])"
   $found = if ($values.ContainsKey($before)) { $values[$before] } else { $words[$at] }
-  # Where nothing of ours fits, PowerShell offers files.
+  # If no command or option fits, PowerShell offers files.
   $found -split ' ' | Where-Object { $_ -and $_ -like "$wordToComplete*" } | ForEach-Object {
     [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
   }

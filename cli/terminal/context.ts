@@ -1,4 +1,4 @@
-/** What the program gives a command, so that tests can run one without a process. */
+/** The surroundings of a command. The program passes them in, so that tests can run a command without a process. */
 import type { Env } from "#local/home/home";
 
 export interface Context {
@@ -15,7 +15,7 @@ export interface Context {
   readonly terminal?: NodeJS.WriteStream | undefined;
   /** The width of the terminal at stdout; undefined if a file or a program reads it, and nothing is cut. */
   readonly columns?: number | undefined;
-  /** What may be colored. */
+  /** Whether stdout and stderr may be colored. */
   readonly colors?: { readonly out: boolean; readonly err: boolean } | undefined;
   /** The program's name in help texts if it is not `npm run ocrlty --` of a checkout, such as `npx ocrlty`. */
   readonly program?: string | undefined;

@@ -1,8 +1,8 @@
-/** What every command's `--help` contains besides its options: how to call it, and its exit statuses. */
+/** The parts of each command's `--help` besides its options: examples and exit statuses. */
 import type { Command, Option } from "commander";
 
 interface Help {
-  /** What the options do not explain. */
+  /** Explains what the list of options does not. */
   readonly about?: string;
   /** Whole command lines, as they are typed in a checkout. */
   readonly examples: readonly string[];

@@ -1,4 +1,4 @@
-/** What a terminal can display, and what its user has configured. */
+/** The abilities of a terminal, and the settings of its user. */
 import type { Context } from "./context.ts";
 
 const codes = { red: [31, 39], green: [32, 39], yellow: [33, 39], bold: [1, 22] } as const;

@@ -20,15 +20,15 @@ export function fileCircles(tree: Tree): Offender[] {
   const arrows = tree.sources.flatMap(({ path, arrows }) =>
     arrows.map(({ target }): [string, string] => [path, target]),
   );
-  return told(Graph.circles(Graph.graph(arrows)));
+  return offenders(Graph.circles(Graph.graph(arrows)));
 }
 
 /** Circles of folders, without tests, which may import everything. */
 export function roomCircles(tree: Tree): Offender[] {
-  return told(Graph.circles(rooms(tree)));
+  return offenders(Graph.circles(rooms(tree)));
 }
 
-const told = (circles: string[][]): Offender[] =>
+const offenders = (circles: string[][]): Offender[] =>
   circles.map((members) => ({
     path: members[0] ?? "",
     what: `circle of ${members.length}: ${members.join(", ")}`,

@@ -21,7 +21,7 @@ export function duplicates(tree: Tree, kind: Source["kind"]): Offender[] {
   const seen = new Map<string, Place[]>();
   const found: Offender[] = [];
   /** By pair of files and distance: the line up to which a duplicate is already reported. */
-  const told = new Map<string, number>();
+  const reported = new Map<string, number>();
   lines.forEach((all, source) => {
     for (let at = 0; at + leastLines <= all.length; at += 1) {
       const key = all
@@ -31,9 +31,10 @@ export function duplicates(tree: Tree, kind: Source["kind"]): Offender[] {
       const before = seen.get(key) ?? [];
       for (const place of before) {
         const pair = `${place.source} ${source} ${at - place.at}`;
-        if ((told.get(pair) ?? -1) > at || (place.source === source && at - place.at < leastLines)) continue;
+        if ((reported.get(pair) ?? -1) > at || (place.source === source && at - place.at < leastLines))
+          continue;
         const length = run(lines[place.source] ?? [], all, place.at, at);
-        told.set(pair, at + length);
+        reported.set(pair, at + length);
         const first = lines[place.source]?.[place.at]?.line ?? 1;
         found.push({
           path: sources[source]?.path ?? "",

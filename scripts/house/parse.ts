@@ -1,4 +1,4 @@
-/** What the TypeScript parser finds in a source file: functions, imports, exports, literals and comments. */
+/** Reads a source file with the TypeScript parser: its functions, imports, exports, literals and comments. */
 import * as Ast from "typescript/unstable/ast";
 import { API } from "typescript/unstable/sync";
 
@@ -81,7 +81,7 @@ export function parse(root: string, texts: ReadonlyMap<string, string>): Map<str
   }
 }
 
-/** What is collected while visiting the nodes of one file. */
+/** The findings in one file, collected while its nodes are visited. */
 interface Found {
   readonly source: Ast.SourceFile;
   readonly functions: FunctionShape[];

@@ -1,6 +1,6 @@
 /**
  * The OpenAPI 3.1 document, made from the route table and from the operations that the functions behind it export.
- * What follows from a route is derived here, so a new route needs only its operation.
+ * Everything that follows from a route is derived here, so a new route needs only its operation.
  */
 
 import { resolve } from "node:path";

@@ -55,7 +55,7 @@ const examples = {
   "webhook-secret": ["npm run -s keys -- webhook-secret client-1"],
 };
 
-/** What the verbs have in common. */
+/** Options that all verbs have. */
 interface Verbs {
   readonly context: Context;
   readonly done: (status: Exit) => void;
@@ -282,7 +282,7 @@ function stateOf(key: Key.KeyInfo): string {
 
 const json = (value: unknown) => `${JSON.stringify(value)}\n`;
 
-/** What is still in progress under a revoked key, for the user. */
+/** Lines about the work that is still in progress under a revoked key. */
 function goingOf(going: Stop.Going, stopped: { runs: number; extracts: number } | undefined): string {
   const lines = [
     ...(stopped === undefined ? [] : [`stopped: ${stopped.runs} runs, ${stopped.extracts} extracts in line`]),

@@ -100,7 +100,7 @@ async function status(context: Context, options: Options): Promise<Exit> {
             pod.gpu === undefined ? "-" : `${pod.gpu.count} × ${pod.gpu.type}`,
             pod.costPerHour?.toFixed(2) ?? "-",
             Table.minute(since(pod)),
-            served === undefined ? "VLLM_BASE_URL is not set" : told(served),
+            served === undefined ? "VLLM_BASE_URL is not set" : statusOf(served),
           ],
         ],
         context,
@@ -128,7 +128,7 @@ async function start(context: Context, options: Options): Promise<Exit> {
     return exit.ok;
   }
   const { probe, latest } = await serve(context, setting, setting.model, pod);
-  report(context, options, { pod: latest, served: probe, what: `its model server ${told(probe)}` });
+  report(context, options, { pod: latest, served: probe, what: `its model server ${statusOf(probe)}` });
   return probe.ok ? exit.ok : exit.items;
 }
 
@@ -160,7 +160,7 @@ async function serve(
       if (probe.ok) return { probe, latest };
       latest = await again(runpod, id, latest);
       wasUp ||= RunPod.isUp(latest.status);
-      const line = `waiting: RunPod says ${latest.status}, the model server ${told(probe)}`;
+      const line = `waiting: RunPod says ${latest.status}, the model server ${statusOf(probe)}`;
       if (line !== said) context.say(line);
       said = line;
       const down = latest.status === "TERMINATED" || latest.status === "ERROR";
@@ -206,7 +206,7 @@ function report(
 
 const since = (pod: RunPod.Pod) => (RunPod.isUp(pod.status) ? pod.startedAt : undefined);
 
-const told = (probe: Probe.Probe) =>
+const statusOf = (probe: Probe.Probe) =>
   probe.ok ? `serves ${probe.models.join(", ")}` : `is away (${probe.error ?? "unavailable"})`;
 
 /** `model_server` is null if it was not probed. */

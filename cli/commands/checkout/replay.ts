@@ -69,17 +69,17 @@ export function command(context: Context, done: (status: Exit) => void): Command
 async function offline(context: Context, what: string[], options: ReplayOptions): Promise<Exit> {
   const ids = what.filter((name) => !Source.isPath(context, name));
   const paths = what.filter((name) => Source.isPath(context, name));
-  const told = new Told(context, options);
-  for (const path of paths) for await (const found of Source.ofPath(context, path)) await told.add(found);
-  if (ids.length === 0 && !options.all) return told.end();
+  const report = new Report(context, options);
+  for (const path of paths) for await (const found of Source.ofPath(context, path)) await report.add(found);
+  if (ids.length === 0 && !options.all) return report.end();
   const server = await Server.connect(context, options);
   try {
-    for (const id of ids) for await (const found of Source.ofId(context, server, id)) await told.add(found);
-    if (options.all) for await (const found of Source.ofAll(context, server)) await told.add(found);
+    for (const id of ids) for await (const found of Source.ofId(context, server, id)) await report.add(found);
+    if (options.all) for await (const found of Source.ofAll(context, server)) await report.add(found);
   } finally {
     await server.close();
   }
-  return told.end();
+  return report.end();
 }
 
 const reasons: Record<string, string> = {
@@ -90,7 +90,7 @@ const reasons: Record<string, string> = {
 };
 
 /** Shows one artifact after the other, and the total at the end. */
-class Told {
+class Report {
   readonly #context: Context;
   readonly #options: ReplayOptions;
   readonly #counts = { same: 0, differs: 0, not_replayable: 0 };

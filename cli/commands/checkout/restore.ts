@@ -80,7 +80,7 @@ async function restore(context: Context, file: string, options: Options): Promis
   for (const problem of again.problems) context.say(`error: ${file}: ${problem}`);
   const facts = { file, ok: true, problems: [], entries: verified.entries, restored };
   if (options.json) context.out(again.ok ? json(facts) : Failure.line(Failure.damaged(file, again.problems)));
-  else context.out(told(restored));
+  else context.out(report(restored));
   if (restored.without_row > 0)
     context.say(
       `${restored.without_row} artifacts of runs, items, attempts and evaluations went into the bucket; their rows are not restored`,
@@ -116,7 +116,7 @@ const json = (facts: object) => `${JSON.stringify(facts)}\n`;
 const seen = ({ written, already_there: there, conflicts, deleted, revoked }: Restore.Restored) =>
   written + there + conflicts + deleted + revoked;
 
-function told(restored: Restore.Restored): string {
+function report(restored: Restore.Restored): string {
   const { written, already_there: there, conflicts, deleted, revoked, rows } = restored;
   const parts = [
     `${written} artifacts written`,

@@ -70,7 +70,7 @@ async function diff(context: Context, ids: readonly [string, string], options: D
     if (options.worst !== undefined)
       throw new UsageError("--worst needs labels, and neither run has an evaluation");
     const agreed = await Agree.agree(context, server, [sides[0].runId, sides[1].runId]);
-    if (agreed.documents === 0) throw new UsageError(nothing);
+    if (agreed.documents === 0) throw new UsageError(nothingInCommon);
     context.out(options.json ? `${JSON.stringify(agreed)}\n` : Show.agreement(agreed, context));
     return exit.ok;
   } finally {
@@ -79,7 +79,7 @@ async function diff(context: Context, ids: readonly [string, string], options: D
 }
 
 /** Status 0 would say that nothing regressed. */
-const nothing = "no document is in both, by file or custom_id: there is nothing to compare";
+const nothingInCommon = "no document is in both, by file or custom_id: there is nothing to compare";
 
 async function measured(
   context: Context,
@@ -91,7 +91,7 @@ async function measured(
   const documents = Math.min(first.summary?.documents ?? 0, second.summary?.documents ?? 0);
   context.say(`comparing ${documents} documents of ${first.run_id} and ${second.run_id}`);
   const found = await compare(context, server, sides, options.values);
-  if (found.documents === 0) throw new UsageError(nothing);
+  if (found.documents === 0) throw new UsageError(nothingInCommon);
   if (options.worst !== undefined)
     write(context, options.worst, await Worst.worst(context, server, sides, found));
   context.out(options.json ? `${JSON.stringify(found)}\n` : Show.diff(found, options.examples, context));

@@ -82,7 +82,7 @@ function addPut(gt: Command, context: Context, done: (status: Exit) => void): vo
     const wish = { name, file: resolve(context.cwd, file), imageKey: options.imageKey };
     await withServer(context, options, async (server) => {
       const kept = await Put.put(context, server, wish);
-      context.out(options.json ? `${JSON.stringify(kept)}\n` : Put.told(kept));
+      context.out(options.json ? `${JSON.stringify(kept)}\n` : Put.report(kept));
     });
     done(exit.ok);
   });
@@ -213,7 +213,7 @@ function addFromRun(gt: Command, context: Context, done: (status: Exit) => void)
         await Known.write(context, Known.edited(Known.recordsOf(context, known)), out);
       }
       const kept = { ground_truth: created, is_new: true, changes: null };
-      context.out(options.json ? `${JSON.stringify(kept)}\n` : Put.told(kept));
+      context.out(options.json ? `${JSON.stringify(kept)}\n` : Put.report(kept));
     });
     done(exit.ok);
   });

@@ -42,7 +42,7 @@ documents that are not read, hidden files, links that lead out of the folder. A 
 as {"path":"a.jpg","custom_id":"17","tags":{"store":"12"}}, with paths relative to it, or {"image_ref": …}, {"image_key": …},
 {"image_url": …} as the API takes them.
 
-Ctrl-C stops waiting, not the run: what there is so far goes to --out, and the command that takes it up again is shown.
+Ctrl-C stops the waiting, not the run: the results so far go to --out, and the command that resumes is shown.
 With --gt the run is measured when it has ended, as by \`ocrlty eval\`, and its figures are printed behind the results.
 Without --out the results are a table on stdout; with --json they are a line of JSON an item. A .csv gets a second
 file beside it, x.line_items.csv, when the task has line items.`;
@@ -105,7 +105,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
 
   const server = await Server.connect(context, options);
   try {
-    // What can be known before is checked before anything large is sent.
+    // Mistakes are reported before anything large is sent.
     const paths = await Results.fieldsOf(context, server, request.task_id ?? defaultTask);
     Bar.checkFields(options.failUnder.map(Bar.parse), paths);
     if (options.runId !== undefined && (await Run.find(server, { runId }, context.signal)))
@@ -257,7 +257,7 @@ function statusOf(context: Context, { skipped, left_out: leftOut, source }: Stat
   if (skipped === 0) return status;
   // A state from an older version, without reasons, counts only files with a picture's name that are not pictures.
   const documents = leftOut?.documents ?? skipped;
-  for (const line of LeftOut.told(leftOut ?? { count: skipped, by_reason: {}, first: [] }, basename(source)))
+  for (const line of LeftOut.lines(leftOut ?? { count: skipped, by_reason: {}, first: [] }, basename(source)))
     context.say(line);
   return status === exit.ok && documents > 0 ? exit.items : status;
 }
@@ -268,7 +268,7 @@ function isLost(error: CallError, { sent, entries }: State.State): boolean {
   return !error.passes && !sent && entries.every(({ uploadedAt }) => uploadedAt === undefined);
 }
 
-/** What has to change before the same batch can succeed. */
+/** The condition under which the same batch can succeed, for the line that says how to go on. */
 function whenOf(error: unknown): string {
   if (!(error instanceof CallError)) return "";
   if (error.code === "unauthorized" || error.code === "forbidden") return " with a key that may";

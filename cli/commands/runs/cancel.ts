@@ -20,7 +20,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     try {
       const path = Run.pathOf(wanted, "/cancel");
       const json = await Run.ask(server, { method: "POST", path, signal: context.signal }, [200, 202]);
-      context.out(options.json ? `${JSON.stringify(json)}\n` : `${Run.told(Run.of(json))}\n`);
+      context.out(options.json ? `${JSON.stringify(json)}\n` : `${Run.summary(Run.of(json))}\n`);
     } finally {
       await server.close();
     }
