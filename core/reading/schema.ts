@@ -8,7 +8,7 @@ import * as Debug from "#core/task/debug";
 import type { Tile } from "./long-paper/tile.ts";
 import { Pages } from "./page-numbers.ts";
 import { Quality } from "./quality.ts";
-import { Complete, Rows } from "./rows/schema.ts";
+import type { Rows } from "./rows/schema.ts";
 import { Warnings } from "./warning.ts";
 
 /** The ways in for a picture. */
@@ -116,8 +116,9 @@ export const Extract = z
       .record(z.string(), z.unknown())
       .nullable()
       .meta({ description: "The task's fields, strings exactly as printed." }),
-    complete: Complete.optional(),
-    rows: Rows.optional(),
+    complete: z.boolean().nullable().optional(),
+    // Its type alone, as `details` above.
+    rows: (z.record(z.string(), z.unknown()) as unknown as z.ZodType<Rows>).optional(),
     schema_ok: z
       .boolean()
       .nullable()

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import type { Document } from "#core/document/document";
 
-import { Rows } from "./rows/schema.ts";
+import { reasons } from "./rows/reasons.ts";
+import type { Rows } from "./rows/schema.ts";
 
 type File = Pick<Document, "repaired" | "pages" | "frames">;
 
@@ -47,11 +48,10 @@ const TilesLimited = z
   })
   .meta({
     id: "TilesLimited",
-    description:
-      "Pages so long that as many parts as a page is read in leave their print too small: send them in several pictures.",
+    description: "Pages so long that print stays too small in 16 parts: send them in several pictures.",
   });
 
-const RowsMissing = z.object({ code: z.literal("rows_missing"), reason: Rows.shape.reason }).meta({
+const RowsMissing = z.object({ code: z.literal("rows_missing"), reason: z.enum(reasons) }).meta({
   id: "RowsMissing",
   description:
     "The rows of `result` are not those of the paper, by what it says itself: see `complete` and `rows`.",

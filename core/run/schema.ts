@@ -3,7 +3,6 @@ import * as Schema from "#core/canonical/schema";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
 import { Pages } from "#core/reading/page-numbers";
-import { Complete, Rows } from "#core/reading/rows/schema";
 import { Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
@@ -335,8 +334,8 @@ export const Item = z
     result: z.record(z.string(), z.unknown()).nullable().meta({
       description: "In lists null for results above 16 KiB: these are in the artifact and in the results.",
     }),
-    complete: Complete.optional(),
-    rows: Rows.optional(),
+    complete: Extract.shape.complete,
+    rows: Extract.shape.rows,
     schema_ok: z.boolean().nullable(),
     schema_errors: Extract.shape.schema_errors.nullable().meta({
       description: `As in a single extract. ${unknownInLists}`,

@@ -10,10 +10,12 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObj
 import { Embedded } from "#core/einvoice/schema";
 import { type Code, codes } from "#core/error";
 import * as Mapping from "#core/export/ledger/mapping";
+import { Rows } from "#core/reading/rows/schema";
 import type { Operation, Operations } from "#functions/request/operation";
 import { type FunctionSpec, functions } from "#spec/functions";
 import * as Routes from "#spec/routes";
 import manifest from "../../package.json" with { type: "json" };
+import { Complete } from "./complete.ts";
 import { type Examples, examples } from "./examples.ts";
 import * as Parts from "./parts.ts";
 import * as Polish from "./polish.ts";
@@ -110,6 +112,8 @@ function documentOf({ paths, tags, statuses }: Described): Document {
         // The caller's files, which appear in no request, and what functions know as a type alone.
         schemas: {
           Embedded,
+          Complete,
+          Rows,
           DatevMapping: Mapping.Datev,
           XeroMapping: Mapping.Xero,
           QuickbooksMapping: Mapping.Quickbooks,

@@ -85,7 +85,11 @@ export function addResults(schemas: Record<string, Json>): void {
 /** An answer may have an e-invoice beside what was read; before the answers are split by task. */
 export function tellEmbedded(schemas: Record<string, Json>): void {
   for (const holder of Object.keys(holders))
-    Object.assign((schemas[holder] as ObjectSchema).properties, { embedded: ref("Embedded") });
+    Object.assign((schemas[holder] as ObjectSchema).properties, {
+      embedded: ref("Embedded"),
+      complete: ref("Complete"),
+      rows: ref("Rows"),
+    });
 }
 
 /** A stored failure has the same texts as an error answer. */

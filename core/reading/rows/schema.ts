@@ -1,22 +1,5 @@
 import * as z from "zod";
-
-export const Complete = z.boolean().nullable().meta({
-  id: "Complete",
-  description:
-    "Whether all rows of the paper's list of items are in `result`: `rows` says by what. Null where nothing on the paper decides. Absent where the task has no such list, and in lists of a run's items. False without `rows.reason` `answer_too_long` never makes an extract fail; with it the answer did not fit the model's context: `result` holds what was read whole before, and `checks` leaves out sums over a list that breaks off.",
-});
-
-/** By what it was decided, in the order in which they count. */
-const reasons = [
-  "answer_too_long",
-  "adds_up",
-  "sum_differs",
-  "count_matches",
-  "count_differs",
-  "rows_seen",
-  "parts_unclear",
-  "nothing_to_compare",
-] as const;
+import { reasons } from "./reasons.ts";
 
 export const Rows = z
   .object({
