@@ -1,5 +1,6 @@
 import * as Cases from "./cases.ts";
 import * as Legibility from "./legibility.ts";
+import * as Lines from "./lines.ts";
 import * as Upright from "./upright.ts";
 
 /*
@@ -18,6 +19,7 @@ export async function run(args: string[]): Promise<number> {
   const drawn = await Upright.own(half);
   const parts = {
     upright: await Upright.judge([...dev, ...derived, ...drawn]),
+    lines: await Lines.judge(drawn),
     legibility: await Legibility.judge(dev, half),
     cost: await Upright.cost([...dev, ...drawn]),
   };

@@ -13,17 +13,19 @@ const firstSeed = 9_000;
 const fonts = ["monospace", "sans-serif", "serif"];
 const bars = { wrong: 0.01, unsure: 0.1, tilted: 0.03 };
 
-interface Judged extends Case {
+export interface Judged extends Case {
   turn: Quarter;
   /** Clockwise, as drawn; undefined for photos, whose own tilt nobody measured. */
   tilt: number | undefined;
+  /** Of drawn ones: lines with something at the right edge. */
+  amounts?: number;
 }
 
 export async function own(half: "judge" | "thresholds", count = 30): Promise<Judged[]> {
   const cases: Judged[] = [];
   for (let n = 0; n < count; n += 1) {
-    const { bytes, tilt } = await draw(firstSeed + 2 * n + (half === "judge" ? 1 : 0), { fonts });
-    cases.push({ set: "own", name: `own ${n}`, bytes, turn: 0, tilt });
+    const { bytes, tilt, amounts } = await draw(firstSeed + 2 * n + (half === "judge" ? 1 : 0), { fonts });
+    cases.push({ set: "own", name: `own ${n}`, bytes, turn: 0, tilt, amounts });
   }
   return cases;
 }
