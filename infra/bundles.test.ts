@@ -26,7 +26,11 @@ async function confined(program: string, job: object, bytes: Uint8Array): Promis
   const serve = "import(process.argv[1]).then((program) => program.serve())";
   const child = spawn(
     process.execPath,
-    ["--permission", "--allow-fs-read=*", "--allow-addons", "--input-type=module", "--eval", serve, program],
+    // A thread of it watches its parent (core/document/orphan.ts).
+    [
+      ...["--permission", "--allow-fs-read=*", "--allow-addons", "--allow-worker"],
+      ...["--input-type=module", "--eval", serve, program],
+    ],
     { cwd: tmpdir(), env: {}, stdio: ["pipe", "ignore", "inherit", "ipc"], serialization: "advanced" },
   );
   const answer = new Promise((resolve) => {

@@ -187,7 +187,7 @@ test("usage is what the answers said: own for a key, everybody's for an admin, w
   );
   const today = new Date().toISOString().slice(0, 10);
   const sums = {
-    items: 2,
+    ...{ items: 2, pages: 2 },
     prompt_tokens: 200,
     completion_tokens: 20,
     model_calls: 2,
