@@ -123,7 +123,7 @@ describe("an uploaded picture", () => {
     ).api_key;
     const cases: [Record<string, unknown>, CallOptions, number, string][] = [
       [{ mime_type: "image/png", bytes: 10 }, { key: narrow }, 403, "forbidden"],
-      [{ mime_type: "image/png", bytes: 20 * 1024 * 1024 + 1 }, {}, 413, "payload_too_large"],
+      [{ mime_type: "image/png", bytes: 20 * 1024 * 1024 + 1 }, {}, 413, "image_too_large"],
       [{ mime_type: "image/png", bytes: 0 }, {}, 400, "invalid_request"],
       [{ mime_type: "image/png", bytes: 10, kind: "data" }, {}, 400, "invalid_request"],
       [
