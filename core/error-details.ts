@@ -25,6 +25,11 @@ const Issue = z
 const LeftOut = z
   .object({
     index: z.int().min(0),
+    document: z
+      .int()
+      .min(1)
+      .optional()
+      .meta({ description: "Which document of the item, where it is several." }),
     custom_id: z.string().nullable(),
     file: z.string().nullable(),
     reason: z.string().meta({ description: "In snake_case; `docs/ledgers.md` has all with what to do." }),
@@ -110,6 +115,11 @@ export const ErrorDetails = z
     limit_pages: z.int().min(0).optional(),
     limit_parts: z.int().min(0).optional().meta({ description: "Most parts that a picture may have." }),
     pages: z.int().min(0).optional().meta({ description: "For `too_many_pages`, the number of pages." }),
+    found: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: "For `too_many_receipts`, how many were found before the search ended." }),
     context_tokens: tokens.nullable().optional().meta({ description: "The model's context." }),
     prompt_tokens: tokens.optional().meta({ description: "What the prompt takes of it." }),
     max_tokens: tokens.optional().meta({ description: "What the answer may take of it." }),

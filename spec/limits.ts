@@ -50,6 +50,8 @@ export const documents = {
   queuedPages: 50,
   /** Calls to the model that one worker makes about a document before it hands over to itself. */
   stepCalls: 4,
+  /** Receipts that are cut out of one file. */
+  cutReceipts: 50,
 } as const;
 
 /** Ground truths: the labels that runs are measured against. */

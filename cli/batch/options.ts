@@ -53,6 +53,17 @@ export function lookOf(look: boolean): { look?: false } {
   return look ? {} : { look: false };
 }
 
+/** `--split`, for commands that send pictures. */
+export const split = [
+  "--split",
+  "several receipts on one picture, and documents among pages, are read apart",
+] as const;
+
+/** Its value for the API; empty if it was not given. */
+export function splitOf(split: boolean | undefined): { split?: "auto" } {
+  return split ? { split: "auto" } : {};
+}
+
 export interface Owned extends Common {
   keyId?: string;
 }

@@ -12,6 +12,7 @@ export interface RunOptions {
   /** False with --no-look. */
   look: boolean;
   maxPages?: string;
+  split?: boolean;
   webhook?: string;
   expiresAfter?: string;
   out?: string;
@@ -41,6 +42,7 @@ export function add(command: Command, defaults: { task: string; concurrency: str
       "--max-pages <n>",
       `documents with more pages fail, 1 to ${queuedPages} (default: ${queuedPages})`,
     )
+    .option(...Options.split)
     .option("--webhook <url>", "an https address that is called when the run has ended")
     .option(
       "--expires-after <duration>",
@@ -55,6 +57,7 @@ interface Fields {
   persist_inputs?: true;
   look?: false;
   max_pages?: number;
+  split?: "auto";
   webhook_url?: string;
   expires_after?: number;
 }
@@ -70,6 +73,7 @@ export function fieldsOf(context: Pick<Context, "env">, options: RunOptions): Fi
     ...(options.keepInputs ? { persist_inputs: true } : {}),
     ...Options.lookOf(options.look),
     ...(maxPages === undefined ? {} : { max_pages: maxPages }),
+    ...Options.splitOf(options.split),
     ...(options.webhook === undefined ? {} : { webhook_url: Options.webhook(context, options.webhook) }),
     ...(expiresAfter === undefined
       ? {}

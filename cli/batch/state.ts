@@ -26,6 +26,7 @@ const State = z.object({
     persist_inputs: z.boolean().optional(),
     look: z.boolean().optional(),
     max_pages: z.number().optional(),
+    split: z.literal("auto").optional(),
     webhook_url: z.string().optional(),
     expires_after: z.number().optional(),
     gt_id: z.string().optional(),

@@ -20,6 +20,7 @@ interface ExtractOptions extends Options.Common {
   get?: boolean;
   pages?: number[];
   passwordFile?: string;
+  split?: boolean;
   /** True unless `--no-look` is given. */
   look: boolean;
 }
@@ -46,6 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           'a file whose first line opens an encrypted PDF ("-" is stdin); a password in the command line would be seen by others',
         )
         .option(...Options.noLook)
+        .option(...Options.split)
         .option("--get", "print stored extracts instead of reading pictures"),
       "one line of JSON a file, failed ones included",
     ),
@@ -96,6 +98,7 @@ async function run(context: Context, args: string[], options: ExtractOptions): P
     throw new UsageError("--request-id goes with one file");
   }
   if (options.pages !== undefined && options.get) throw new UsageError("--pages goes with files, not --get");
+  if (options.split && options.get) throw new UsageError("--split goes with files, not --get");
   if (!options.look && options.get) throw new UsageError("--no-look goes with files, not --get");
   const lines = options.json === true || jobs.length > 1;
   if (jobs.every((job) => job.problem)) {
@@ -185,6 +188,7 @@ function readPictures(
           ...(options.pages === undefined ? {} : { pages: options.pages }),
           ...Options.lookOf(options.look),
           ...(options.password === undefined ? {} : { password: options.password }),
+          ...Options.splitOf(options.split),
           ...picture.source,
         };
         const answer = await Extracts.extract(server, body, context.signal, (pollUrl) =>

@@ -3,6 +3,7 @@ import * as Decoder from "#core/document/decoder";
 import type { Found } from "#core/einvoice/einvoice";
 import { AppError } from "#core/error";
 import { maxAspectRatio } from "#core/image/budget";
+import type { Cut } from "#core/image/cut";
 import type { Header, Region } from "#core/image/encode";
 import * as Pages from "#core/image/pages";
 import { pixelAspect, squared } from "#core/image/pixel-shape";
@@ -70,6 +71,8 @@ export interface Page extends File {
   orientation: number;
   /** Width of a stored pixel divided by its height; 1 for a square one, 0.48 for a fax of standard resolution. */
   pixelAspect: number;
+  /** Only a part of the page: one of several receipts on it. The sizes are those of the page. */
+  cut?: Cut | undefined;
 }
 
 export interface Prepared {
@@ -161,6 +164,16 @@ export async function page(
   return pageOf(file, await headerOf(file, place.index, how.signal), { number, place });
 }
 
+/** A document of one page alone: a page of this one, or a part of it. Its file and hash are those of the whole. */
+export const alone = (document: Document, page: Page): Document => ({
+  ...document,
+  pages: 1,
+  frames: 1,
+  repaired: false,
+  first: page,
+  places: [],
+});
+
 async function headerOf(file: File, index: number, signal: AbortSignal | undefined): Promise<Header> {
   const { bytes, mimeType, sha256, decoder, password } = file;
   return await decoder.run({ op: "header", mimeType, index, password }, { bytes, sha256, signal });
@@ -226,10 +239,11 @@ export async function look(page: Page, how: Pick<OpenOptions, "signal"> = {}): P
   return await decoder.run({ op: "look", ...targetOf(page) }, { bytes, sha256, signal: how.signal });
 }
 
-const targetOf = ({ mimeType, index, password, width, height, orientation, pixelAspect }: Page) => ({
+const targetOf = ({ mimeType, index, password, width, height, orientation, pixelAspect, cut }: Page) => ({
   mimeType,
   index,
   password,
+  cut,
   image: { width, height, orientation, pixelAspect },
 });
 

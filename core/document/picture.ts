@@ -10,6 +10,7 @@ export function reader(bytes: Uint8Array, mimeType: MimeType): Reader {
     header: (index) => Encode.header(bytes, mimeType, index),
     look: (index, image) => Look.look(picture(index, image)),
     encode: (index, image, options) => Encode.encode(picture(index, image), options),
+    cut: async (index, image, cut) => (await import("#core/image/cut")).ofPicture(picture(index, image), cut),
     close: () => undefined,
   };
 }

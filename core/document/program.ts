@@ -1,10 +1,12 @@
 import type { Found } from "#core/einvoice/einvoice";
+import type { Cut } from "#core/image/cut";
 import type { Encoded, Encoding, Header } from "#core/image/encode";
 import type { Look } from "#core/look/look";
 import type { MimeType } from "#spec/pictures";
 import type { Text } from "./format/format.ts";
 import { formats } from "./formats.ts";
 import * as Orphan from "./orphan.ts";
+import type { Part } from "./part.ts";
 import type { Reader, Shape } from "./reader.ts";
 
 /*
@@ -27,12 +29,12 @@ interface Target {
 
 export type Job =
   | ({ op: "header" } & Target)
-  | ({ op: "look"; image: Shape } & Target)
+  | ({ op: "look"; image: Shape; cut?: Cut | undefined } & Target)
   /** The e-invoice among the files inside of the document. */
   | ({ op: "embedded" } & Target)
   /** The text layer of the page, compared with its pixels if it was the last to be drawn. */
   | ({ op: "text" } & Target)
-  | ({ op: "encode"; image: Shape; options: Encoding } & Target);
+  | ({ op: "encode"; image: Shape; cut?: Cut | undefined; options: Encoding } & Target);
 
 /** An order. The bytes come through stdin, where they are neither copied into a message nor decoded as text. */
 export interface Order {
@@ -116,6 +118,8 @@ interface Held {
   bytes: Uint8Array;
   password: string | undefined;
   reader?: Promise<Reader>;
+  /** The last part that was cut out: it is looked at and then encoded. */
+  part?: Part | undefined;
   /** The process that started this one. */
   parent: number;
 }
@@ -128,14 +132,28 @@ async function done(job: Job, held: Held): Promise<Result> {
     case "header":
       return await reader.header(index);
     case "look":
-      return await reader.look(index, job.image);
+      if (job.cut === undefined) return await reader.look(index, job.image);
+      held.part = await partOf(job, job.cut, held, reader);
+      return await (await import("./part.ts")).look(held.part);
     case "encode":
-      return await reader.encode(index, job.image, job.options);
+      if (job.cut === undefined) return await reader.encode(index, job.image, job.options);
+      held.part = await partOf(job, job.cut, held, reader);
+      return await (await import("./part.ts")).encode(held.part, job.options);
     case "text":
       return { text: reader.text?.(index) };
     case "embedded":
       return await attached(reader);
   }
+}
+
+async function partOf(
+  { index, image }: { index: number; image: Shape },
+  cut: Cut,
+  held: Held,
+  reader: Reader,
+): Promise<Part> {
+  const key = JSON.stringify([index, cut]);
+  return held.part?.key === key ? held.part : { key, pixels: await reader.cut(index, image, cut) };
 }
 
 async function readerOf({ mimeType }: Job, { bytes, password, parent }: Held): Promise<Reader> {

@@ -1,3 +1,4 @@
+import type { Cut, Pixels } from "#core/image/cut";
 import type { Encoded, Encoding, Header } from "#core/image/encode";
 import type { Picture } from "#core/image/native";
 import type { Look } from "#core/look/look";
@@ -14,6 +15,8 @@ export interface Reader {
   header(index: number): Promise<Header>;
   look(index: number, image: Shape): Promise<Look>;
   encode(index: number, image: Shape, options: Encoding): Promise<Encoded>;
+  /** A part of the page as pixels. */
+  cut(index: number, image: Shape, cut: Cut): Promise<Pixels>;
   /** As `Opened.text`; a kind that has no text layer leaves it out. */
   text?(index: number): Text | undefined;
   /** As `Opened.attachments`. */

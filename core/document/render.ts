@@ -1,4 +1,5 @@
 import { AppError } from "#core/error";
+import type { Cut, Pixels } from "#core/image/cut";
 import * as Encode from "#core/image/encode";
 import type { Picture } from "#core/image/native";
 import { reducedSize } from "#core/look/grey";
@@ -16,6 +17,7 @@ export function reader(opened: Opened): Reader {
     header: (index) => header(opened, index),
     look: (index) => look(opened, index),
     encode: (index, _, options) => encode(opened, index, options),
+    cut: (index, _, part) => cut(opened, index, part),
     text: (index) => opened.text?.(index),
     attachments: () => opened.attachments?.() ?? [],
     close: () => opened.close(),
@@ -58,6 +60,15 @@ async function look(opened: Opened, index: number): Promise<Look> {
   const raster = await opened.raster(index, reducedSize(natural.width, natural.height));
   const Look = await import("#core/image/look");
   return raster.kind === "pixels" ? await Look.pixels(raster) : await Look.look(await pictureOf(raster));
+}
+
+/** A part of the page, from as many pixels as it is drawn with at most. @throws AppError `invalid_image`. */
+async function cut(opened: Opened, index: number, part: Cut): Promise<Pixels> {
+  const raster = await opened.raster(index, pixelsOf(await opened.shape(index)));
+  const Cut = await import("#core/image/cut");
+  return raster.kind === "pixels"
+    ? await Cut.ofPixels(raster, part)
+    : await Cut.ofPicture(await pictureOf(raster), part);
 }
 
 /** The picture that a page consists of. @throws AppError `invalid_image`. */

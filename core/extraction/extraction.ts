@@ -8,13 +8,13 @@ import * as Idempotency from "#core/idempotency/idempotency";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
 import { hashOf } from "#core/payload-hash";
-import { perform } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Extract, ExtractRequest } from "#core/reading/schema";
 import type { Services } from "#core/reading/services";
 import * as Steps from "#core/reading/steps/steps";
 import { openSteps } from "#core/reading/stored-call";
 import * as Source from "#core/source/source";
+import { read } from "#core/split/read";
 import { override } from "#core/task/override";
 import type { Overridden } from "#core/task/own-schema";
 import * as Task from "#core/task/task";
@@ -138,6 +138,7 @@ async function begin(
     wanted: input.pages,
     look: input.look,
     hasPassword: input.password !== undefined,
+    split: input.split,
     document,
     pages,
     source,
@@ -214,6 +215,7 @@ function payloadOf(task: Task.Task, input: Given, document: Document.Document | 
     debug,
     // Calls without it have the hash that they had before it could be given.
     ...(input.look === undefined ? {} : { look: input.look }),
+    ...(input.split === undefined ? {} : { split: input.split }),
   });
 }
 
@@ -240,17 +242,18 @@ interface Work extends Unanswered.Work {
 
 /** Asks the model within the caller's time, and hands over to the queue if that is too short. */
 async function ask(work: Work): Promise<Answer.Outcome> {
-  const { services, caller, log, row, task, validate, debug, look, document } = work;
+  const { services, caller, log, row, task, validate, debug, look, split, document } = work;
   const { waitMs } = caller.patience;
   const deadline =
     waitMs === undefined ? caller.deadline : Math.min(caller.deadline, work.startedAt + waitMs);
   const steps = await openSteps(services.bucket, log, row, undefined);
   work.stored = () => steps.stored;
-  const performed = await perform(services.model, {
+  const performed = await read(services.model, {
     task,
     validate,
     debug,
     look,
+    split,
     document,
     pages: work.pages,
     requestId: row.requestId,

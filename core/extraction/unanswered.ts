@@ -2,6 +2,7 @@ import type * as Document from "#core/document/document";
 import { AppError, from } from "#core/error";
 import type { Principal } from "#core/key/key";
 import type { Log } from "#core/log";
+import type { Split } from "#core/reading/page-numbers";
 import type { Performed } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
@@ -25,6 +26,7 @@ export interface Work {
   debug: Debug | undefined;
   /** As the caller wishes it; undefined: as the stage is set. */
   look: boolean | undefined;
+  split: Split | undefined;
   /** The call brought a password, without which no worker could open the file. */
   hasPassword: boolean;
   document: Document.Document;
@@ -72,6 +74,7 @@ export async function toQueue(
           debug: work.debug ?? null,
           ...(work.wanted === undefined ? {} : { pages: work.wanted }),
           look: work.look,
+          split: work.split,
           principalRole: caller.principal.role,
         },
       },

@@ -8,7 +8,7 @@ import * as Lease from "#core/lease/lease";
 import type { Log } from "#core/log";
 import * as Budget from "#core/reading/budget";
 import { type Job, stepLimits, waitForStorage } from "#core/reading/job";
-import { type Performed, perform } from "#core/reading/reading";
+import type { Performed } from "#core/reading/reading";
 import * as Record from "#core/reading/record";
 import type { Services } from "#core/reading/services";
 import * as Steps from "#core/reading/steps/steps";
@@ -16,6 +16,7 @@ import { openSteps } from "#core/reading/stored-call";
 import { usedOf } from "#core/reading/used";
 import type { StoredInput } from "#core/source/source";
 import * as Source from "#core/source/source";
+import { read } from "#core/split/read";
 import { override } from "#core/task/override";
 import * as Task from "#core/task/task";
 import type { Used } from "#core/usage/usage";
@@ -165,11 +166,12 @@ async function ask(
     return { unasked: from(thrown) };
   }
   const steps = await openSteps(services.bucket, log, row, stepLimits(services.times, job));
-  const performed = await perform(services.model, {
+  const performed = await read(services.model, {
     ...overridden,
     pages,
     debug: input.debug ?? undefined,
     look: input.look,
+    split: input.split,
     document,
     requestId: row.requestId,
     createdAt: row.createdAt,

@@ -14,8 +14,10 @@ export interface Mark {
   area: number;
 }
 
-interface Ink {
+export interface Ink {
   marks: Mark[];
+  /** Of other sizes and shapes: bars, stains, pictures; lines are none. */
+  others: Mark[];
   runs: Runs;
 }
 
@@ -134,11 +136,18 @@ function quantile(counts: Uint32Array, rank: number): number {
   return counts.length - 1;
 }
 
-interface Runs {
+/** In place of the index of a mark: a part of a long line, such as the edge of the paper. */
+export const lineMark = -2;
+const leastLine = 24;
+const leastOther = 5;
+
+const isLine = ({ left, right, top, bottom }: Mark) => Math.max(right - left, bottom - top) >= leastLine;
+
+export interface Runs {
   x0: Int16Array;
   x1: Int16Array;
   y: Int16Array;
-  /** Index of the run's mark, -1 where it is not kept. */
+  /** Index of the run's mark, -1 where it is not kept, `lineMark` in a line. */
   mark: Int32Array;
   count: number;
 }
@@ -209,14 +218,19 @@ function kept(runs: Runs, root: (of: number) => number): Ink {
   }
   const index = new Int32Array(all.length).fill(-1);
   const marks: Mark[] = [];
+  const others: Mark[] = [];
   const usual = usualSize(all.filter(likeText));
   for (const [at, mark] of all.entries()) {
-    if (!likeText(mark) || !likeLetter(mark, usual)) continue;
+    if (!likeText(mark) || !likeLetter(mark, usual)) {
+      if (isLine(mark)) index[at] = lineMark;
+      else if (mark.area >= leastOther) others.push(mark);
+      continue;
+    }
     index[at] = marks.length;
     marks.push(mark);
   }
   for (let run = 0; run < runs.count; run += 1) runs.mark[run] = index[of[run] as number] as number;
-  return { marks, runs };
+  return { marks, others, runs };
 }
 
 /** Most of the ink is in marks of this size or less; rules of dashes have their share of it. */
@@ -254,7 +268,11 @@ function likeLetter({ left, right, top, bottom }: Mark, usual: number): boolean 
 }
 
 /** The pixels of some of the marks, thinned evenly to at most about `mostPoints`. */
-export function pointsOf({ marks, runs }: Ink, of: ReadonlySet<number>, mostPoints: number): Points {
+export function pointsOf(
+  { marks, runs }: Pick<Ink, "marks" | "runs">,
+  of: ReadonlySet<number>,
+  mostPoints: number,
+): Points {
   let pixels = 0;
   for (const mark of of) pixels += marks[mark]?.area ?? 0;
   const step = Math.max(1, pixels / mostPoints);

@@ -3,6 +3,7 @@ import { type Grey, lookPixels, type Quarter } from "./grey.ts";
 import { inkOf, pointsOf } from "./ink.ts";
 import { type Legibility, measure } from "./legibility.ts";
 import type { Net } from "./net.ts";
+import { type Paper, papersOf } from "./papers.ts";
 import { type TextLine, textLinesOf } from "./text-lines.ts";
 import { textMarks } from "./text-marks.ts";
 import { tiltOf } from "./tilt.ts";
@@ -22,6 +23,8 @@ export interface Look {
   tilt: number;
   /** From top to bottom; empty where it is not known which way up the picture is. */
   lines: TextLine[];
+  /** Receipts that lie on the picture beside each other; none where there is one, or it is not clear. */
+  papers: Paper[];
 }
 
 /** A smaller tilt does not affect reading, and a picture that is not turned can be sent as it is. */
@@ -39,12 +42,13 @@ export function look(grey: Grey): Look {
   const upright = uprightOf(grey, ink.marks, net);
   const { turn, letters } = upright;
   const legibility = measure(grey, upright);
-  if (turn === undefined) return { turn: null, tilt: 0, legibility, lines: [] };
+  const papers = papersOf(grey, ink);
+  if (turn === undefined) return { turn: null, tilt: 0, legibility, lines: [], papers };
   const text = textMarks(ink.marks, letters);
   // Long paper has more lines, each of which needs its points.
   const most = Math.round(mostPoints * Math.max(1, (grey.width * grey.height) / lookPixels));
   const found = tiltOf(pointsOf(ink, text, most), grey, turn % 180 === 90);
   const tilt = Math.abs(found) > leastTilt && Math.abs(found) <= mostTilt ? found : 0;
   const lines = textLinesOf(ink.marks, text, { width: grey.width, height: grey.height, turn, tilt });
-  return { turn, tilt, legibility, lines };
+  return { turn, tilt, legibility, lines, papers };
 }

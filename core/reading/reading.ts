@@ -41,6 +41,7 @@ export interface Performed {
   earlierMs?: number;
   record: Pick<
     Artifact,
+    | "documents"
     | "sent"
     | "sent_pages"
     | "calls"
@@ -57,46 +58,50 @@ export interface Performed {
 const defaultTemperature = 0;
 const seed = 1;
 
+const settingsOf = ({ task, debug }: Work): Settings => ({
+  temperature: debug?.temperature ?? defaultTemperature,
+  max_tokens: task.maxOutputTokens,
+  response_format: "json_schema",
+  seed,
+  ...(debug === undefined ? {} : { debug }),
+});
+
+/** The work before the model was asked. */
+export const unperformed = (model: Config.Model, work: Work): Performed => ({
+  error: undefined,
+  answer: {
+    result: null,
+    schema_ok: null,
+    schema_errors: [],
+    normalized: {},
+    checks: [],
+    warnings: Warning.ofFile(work.document),
+    quality: null,
+    model: model.model,
+    prompt_sha256: work.task.promptSha256,
+    schema_sha256: work.task.schemaSha256,
+    image_sha256: work.document.sha256,
+    usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
+  },
+  pageSizes: [],
+  timingsMs: { image: 0, inference: 0, validate: 0 },
+  record: {
+    sent: null,
+    request: settingsOf(work),
+    raw_model_text: null,
+    finish_reason: null,
+    attempts: [],
+  },
+});
+
 /**
  * Prepares the pages, asks the model, and checks its answer. The same code serves single calls and items of a
  * batch. Never throws for a fault of the document or the model: `error` has it, beside what is known so far.
  * @throws Steps.Overtaken if another worker goes on with the document.
  */
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
-  const { task, document } = work;
-  const settings: Settings = {
-    temperature: work.debug?.temperature ?? defaultTemperature,
-    max_tokens: task.maxOutputTokens,
-    response_format: "json_schema",
-    seed,
-    ...(work.debug === undefined ? {} : { debug: work.debug }),
-  };
-  const performed: Performed = {
-    error: undefined,
-    answer: {
-      result: null,
-      schema_ok: null,
-      schema_errors: [],
-      normalized: {},
-      checks: [],
-      warnings: Warning.ofFile(document),
-      quality: null,
-      model: model.model,
-      prompt_sha256: task.promptSha256,
-      schema_sha256: task.schemaSha256,
-      image_sha256: document.sha256,
-      usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 0 },
-    },
-    pageSizes: [],
-    timingsMs: { image: 0, inference: 0, validate: 0 },
-    record: {
-      sent: null,
-      request: settings,
-      raw_model_text: null,
-      finish_reason: null,
-      attempts: [],
-    },
-  };
+  const settings = settingsOf(work);
+  const performed = unperformed(model, work);
   const asking = new Asking(model, work, settings);
   try {
     // Read after a failure of the model, too: it does not need one.
@@ -118,7 +123,7 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   performed.earlierMs = work.steps?.earlierMs ?? 0;
   performed.timingsMs.image = asking.imageMs;
   performed.timingsMs.inference = asking.inferenceMs;
-  if (!performed.isStepOver) Metrics.item(performed.error);
+  if (!performed.isStepOver && work.part === undefined) Metrics.item(performed.error);
   return performed;
 }
 
@@ -131,7 +136,8 @@ async function fail(performed: Performed, work: Work, asking: Asking, thrown: un
 
 /** Adds what the file itself says: its e-invoice, its text layers, and which pages lack fonts. */
 async function noteBeside({ answer, record }: Performed, work: Work, asking: Asking): Promise<void> {
-  await Embedded.note(answer, work);
+  // The file carries it once, whatever its parts are.
+  if ((work.part ?? 0) === 0) await Embedded.note(answer, work);
   const { textLayers } = asking;
   const layer = await textLayers?.record();
   if (layer !== undefined) record.text_layer = layer;
@@ -162,8 +168,8 @@ async function examine(
   const whole = Examine.whole(work, value);
   const account = Examine.accounted(work, value, whole, { ...(await asking.seenRows()), unclear });
   const fromTextLayer = (await asking.textLayers?.pathsFrom(value)) ?? [];
-  const { blank, limited } = asking;
-  const warnings = Warning.ofPages({ blank, limited, disagree, fromTextLayer });
+  const { blank, limited, receipts } = asking;
+  const warnings = Warning.ofPages({ blank, limited, disagree, fromTextLayer, receipts });
   return { result: value, ...whole, ...account, warnings: [...warnings, ...Warning.ofRows(account)] };
 }
 

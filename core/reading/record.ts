@@ -7,7 +7,7 @@ import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
 import type { Performed } from "./reading.ts";
-import type { Artifact, Extract } from "./schema.ts";
+import type { Artifact, Extract, PartAnswer, StoredPart } from "./schema.ts";
 import type { Services } from "./services.ts";
 
 /* The record of an attempt: an artifact, its key, and the part of it that is returned to callers. */
@@ -41,10 +41,15 @@ export function answerOf(artifact: Artifact): Extract {
     principal,
     code_version,
     rules_version,
+    documents,
     ...answer
   } = artifact;
-  return answer;
+  return documents === undefined ? answer : { ...answer, documents: partsOf(documents) };
 }
+
+/** Several documents of one file as they are answered. */
+export const partsOf = (stored: readonly StoredPart[]): PartAnswer[] =>
+  stored.map(({ sent, sent_pages, calls, text_layer, raw_model_text, finish_reason, ...answer }) => answer);
 
 /** An error as it is stored, so that later answers are as complete as the first. */
 export function storedError({ code, message, details }: AppError): NonNullable<Extract["error"]> {

@@ -6,7 +6,7 @@ import type { ErrorDetails } from "#core/error-details";
 import * as Id from "#core/id";
 import * as Debug from "#core/task/debug";
 import type { Tile } from "./long-paper/tile.ts";
-import { Pages } from "./page-numbers.ts";
+import { Pages, Split } from "./page-numbers.ts";
 import { Quality } from "./quality.ts";
 import type { Rows } from "./rows/schema.ts";
 import { Warnings } from "./warning.ts";
@@ -58,6 +58,7 @@ export const ExtractRequest = z
         description:
           "Opens an encrypted PDF. It is used for this call alone: neither stored nor logged, in no hash, and no part of the call's identity. So it goes with calls that wait for their answer; a call with it is never handed over to the queue.",
       }),
+    split: Split.optional(),
     mime_type: z
       .string()
       .min(1)
@@ -105,6 +106,27 @@ export const StoredError = z
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
 
+/** One of several documents in a file: what a single extract has of its own (scripts/openapi/split.ts). */
+export interface PartAnswer {
+  /** From 1. */
+  pages: number[];
+  /** Of a receipt that was cut out of its page, in parts of the page as it is seen. */
+  box?: { x: number; y: number; width: number; height: number } | undefined;
+  status: "succeeded" | "failed";
+  result: Record<string, unknown> | null;
+  complete?: boolean | null | undefined;
+  rows?: Rows | undefined;
+  schema_ok: boolean | null;
+  schema_errors: { path: string; message: string }[];
+  normalized: z.output<typeof Schema.Normalized>;
+  checks: z.output<typeof Schema.Check>[];
+  warnings: z.output<typeof Warnings>;
+  quality?: z.output<typeof Quality> | null | undefined;
+  embedded?: Embedded | undefined;
+  usage: z.output<typeof Usage>;
+  error?: z.output<typeof StoredError> | undefined;
+}
+
 /** The answer of `POST /v1/extract` and `GET /v1/extracts/{request_id}`. */
 export const Extract = z
   .object({
@@ -116,6 +138,8 @@ export const Extract = z
       .record(z.string(), z.unknown())
       .nullable()
       .meta({ description: "The task's fields, strings exactly as printed." }),
+    // Its type alone, as `details` above.
+    documents: (z.array(z.unknown()) as unknown as z.ZodType<PartAnswer[]>).optional(),
     complete: z.boolean().nullable().optional(),
     // Its type alone, as `details` above.
     rows: (z.record(z.string(), z.unknown()) as unknown as z.ZodType<Rows>).optional(),
@@ -216,11 +240,17 @@ export interface CallRecord {
   repeated?: true;
 }
 
+/** One of several documents in a file, with how it came about. */
+export type StoredPart = PartAnswer &
+  Pick<Artifact, "sent" | "sent_pages" | "calls" | "text_layer" | "raw_model_text" | "finish_reason">;
+
 /**
  * The artifact in the bucket: the answer, how it came about, and what is needed to compute it again from
  * `raw_model_text`. Never image bytes or secrets.
  */
-export interface Artifact extends Extract {
+export interface Artifact extends Omit<Extract, "documents"> {
+  /** Of a file that is several documents: each with what is needed to compute it again. */
+  documents?: StoredPart[];
   /** The item of a run. An existing artifact counts only if all of these match. */
   run?: { run_id: string; run_uid: string; index: number };
   /** The run keeps a copy of the picture of its own. */

@@ -50,13 +50,14 @@ function usedAfter(artifact: Asked, counted: number): Used {
 
 /** What an artifact says of how the model was asked. */
 type Asked = Pick<Artifact, "usage" | "timings_ms" | "error" | "input" | "attempts"> & PagesAsked;
-type PagesAsked = Pick<Artifact, "result"> & Partial<Pick<Artifact, "sent" | "calls">>;
+type PagesAsked = Pick<Artifact, "result"> & Partial<Pick<Artifact, "sent" | "calls" | "documents">>;
 
 /**
  * How many pages the model read: those of all answers that count. Null where there was no answer.
  * @param after - only by later calls.
  */
-export function pagesOf({ result, sent, calls }: PagesAsked, after = 0): number | null {
+export function pagesOf({ result, sent, calls, documents }: PagesAsked, after = 0): number | null {
+  if (documents !== undefined) return new Set(documents.flatMap(({ pages }) => pages)).size;
   if (calls === undefined) return result === null || !sent ? null : 1;
   const read = new Set(
     calls.flatMap(({ call, pages, raw_model_text, repeated }) =>

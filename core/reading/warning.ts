@@ -57,6 +57,17 @@ const RowsMissing = z.object({ code: z.literal("rows_missing"), reason: z.enum(r
     "The rows of `result` are not those of the paper, by what it says itself: see `complete` and `rows`.",
 });
 
+const SeveralReceipts = z
+  .object({
+    code: z.literal("several_receipts"),
+    found: z.int().min(2).meta({ description: "How many were found, on all pages that have several." }),
+  })
+  .meta({
+    id: "SeveralReceipts",
+    description:
+      "Several receipts lie on one picture, and were read as one. With `split: auto` each is cut out and read on its own.",
+  });
+
 const EmbeddedNotRead = z
   .object({
     code: z.literal("embedded_not_read"),
@@ -102,6 +113,7 @@ export const Warning = z
     PagesDisagree,
     TilesLimited,
     RowsMissing,
+    SeveralReceipts,
     EmbeddedNotRead,
     PdfRepaired,
     FontsMissing,
@@ -121,15 +133,17 @@ export const ofFile = ({ repaired, pages, frames }: File): Warning[] => [
   ...(pages === 1 && frames > 1 ? [{ code: "pages_not_read" as const, read: 1, of: frames }] : []),
 ];
 
-/** For a document of several pages, or of pages in tiles. */
+/** For a document of several pages, or of pages in tiles. @param about.receipts - on those pages that have several. */
 export function ofPages({
   blank,
   limited,
   disagree,
   fromTextLayer,
+  receipts,
 }: Record<"blank" | "limited", readonly number[]> &
-  Record<"disagree" | "fromTextLayer", string[]>): Warning[] {
+  Record<"disagree" | "fromTextLayer", string[]> & { receipts: number }): Warning[] {
   return [
+    ...(receipts > 1 ? [{ code: "several_receipts" as const, found: receipts }] : []),
     ...(fromTextLayer.length > 0 ? [{ code: "from_text_layer" as const, fields: fromTextLayer }] : []),
     ...(limited.length > 0 ? [{ code: "tiles_limited" as const, pages: [...limited] }] : []),
     ...(blank.length > 0 ? [{ code: "blank_pages" as const, pages: [...blank] }] : []),
@@ -160,6 +174,8 @@ export function told(warning: Warning): string {
       return `its e-invoice cannot be read: ${warning.reason}`;
     case "pages_disagree":
       return `pages say different things: ${warning.fields.join(", ")}`;
+    case "several_receipts":
+      return `${warning.found} receipts lie on it, which were read as one: split reads each on its own`;
     case "pdf_repaired":
       return "the PDF is broken, and something of it may be missing";
   }

@@ -3,6 +3,7 @@ import type { Log } from "#core/log";
 import type * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
 import type * as Task from "#core/task/task";
+import type { Split } from "./page-numbers.ts";
 import type { Artifact } from "./schema.ts";
 import type { Steps } from "./stored-call.ts";
 
@@ -23,6 +24,10 @@ export interface Work {
   debug?: Override.Debug | undefined;
   /** False: the pages are not looked at. */
   look?: boolean | undefined;
+  /** `auto`: receipts on one picture, and documents among pages, are read apart. */
+  split?: Split | undefined;
+  /** One part of a file that is split, counted from 0: a page, or a receipt that was cut out of one. */
+  part?: number | undefined;
   /** Where the calls about a long document are stored; undefined where it is asked for once. */
   steps?: Steps | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */

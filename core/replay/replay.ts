@@ -1,6 +1,6 @@
 import * as RulesVersion from "#core/canonical/rules-version";
 import * as Continued from "#core/reading/long-list/continued";
-import type { Artifact, CallRecord } from "#core/reading/schema";
+import type { Artifact, CallRecord, StoredPart } from "#core/reading/schema";
 import * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
 import * as Task from "#core/task/task";
@@ -73,12 +73,10 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
   } catch {
     return { ...replayed, reason: "schema_refused" };
   }
-  const computed = await accountedOf(artifact, await computedOf(artifact, text, asked), asked.task);
-  const now = JSON.parse(JSON.stringify(computed)) as Parts;
-  // Only the parts that the artifact has, because an old one may lack some.
-  const found = parts.flatMap((part) =>
-    artifact[part] === undefined && part !== "complete" ? [] : differences(artifact[part], now[part], part),
-  );
+  const found =
+    artifact.documents === undefined
+      ? await differencesOf(artifact, text, asked)
+      : await differencesOfAll(artifact, artifact.documents, asked);
   return {
     ...replayed,
     outcome: found.length === 0 ? "same" : "differs",
@@ -101,6 +99,37 @@ async function accountedOf(
   const { printed, seen } = rows;
   const evidence = { printed, seen, unclear, cut: error?.code === "answer_too_long" };
   return { ...computed, ...Examine.accounted({ task }, result, { normalized }, evidence) };
+}
+
+async function differencesOf(
+  artifact: Artifact,
+  text: string,
+  asked: OwnSchema.Overridden,
+): Promise<Difference[]> {
+  const computed = await accountedOf(artifact, await computedOf(artifact, text, asked), asked.task);
+  const now = JSON.parse(JSON.stringify(computed)) as Parts;
+  // Only the parts that the artifact has, because an old one may lack some.
+  return parts.flatMap((part) =>
+    artifact[part] === undefined && part !== "complete" ? [] : differences(artifact[part], now[part], part),
+  );
+}
+
+/** Of a file that is several documents: each is computed again from its own texts, as an artifact of its own. */
+async function differencesOfAll(
+  artifact: Artifact,
+  documents: readonly StoredPart[],
+  asked: OwnSchema.Overridden,
+): Promise<Difference[]> {
+  const { documents: _, error: __, embedded: ___, ...whole } = artifact;
+  const found: Difference[] = [];
+  for (const [at, { pages: ____, box: _____, ...document }] of documents.entries()) {
+    // A document without a text has nothing to compute: it failed before the model answered.
+    if (document.raw_model_text === null) continue;
+    const own: Artifact = { ...whole, ...document };
+    for (const difference of await differencesOf(own, document.raw_model_text, asked))
+      found.push({ ...difference, path: `documents.${at}.${difference.path}` });
+  }
+  return found;
 }
 
 async function computedOf(

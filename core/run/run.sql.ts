@@ -93,6 +93,8 @@ export const runTable = sqliteTable(
     persistInputs: integer("persist_inputs", { mode: "boolean" }).notNull(),
     /** False: its pictures are sent without a look at them; null: as the stage is set. */
     look: integer("look", { mode: "boolean" }),
+    /** Whether its files may be several documents; null: they are read as one each. */
+    split: text("split", { enum: ["auto", "never"] }),
     /** Documents with more pages than this fail; null: as many as an item may have. */
     maxPages: integer("max_pages"),
     /** The labels for the evaluation at its end; null without an evaluation. */
@@ -112,6 +114,8 @@ export const runTable = sqliteTable(
     warned: count("warned"),
     /** Pages that were read, of all items. */
     pages: count("pages"),
+    /** Documents that were read, of all items. */
+    documents: count("documents"),
     /** How many files of each media type were read. */
     types: text("types", { mode: "json" }).$type<Partial<Record<MimeType, number>>>(),
     promptTokens: count("prompt_tokens"),
@@ -175,6 +179,8 @@ export const itemTable = sqliteTable(
     tags: text("tags", { mode: "json" }).$type<Tags>(),
     /** The pages to read, of the manifest's line; null: all. */
     pages: text("pages", { mode: "json" }).$type<number[]>(),
+    /** Whether it may be several documents, of the manifest's line; null: as the run says. */
+    split: text("split", { enum: ["auto", "never"] }),
 
     /**
      * `upload`: an image_ref; `data`: a key under the data root; `url`: fetched by the worker; `run`: sent with the

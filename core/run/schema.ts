@@ -2,7 +2,7 @@ import * as z from "zod";
 import * as Schema from "#core/canonical/schema";
 import * as Id from "#core/id";
 import * as Type from "#core/image/type";
-import { Pages } from "#core/reading/page-numbers";
+import { Pages, Split } from "#core/reading/page-numbers";
 import { Extract, StoredError, Usage } from "#core/reading/schema";
 import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
@@ -42,6 +42,7 @@ export const ManifestLine = z
     file: name(1024).optional().meta({ description: "Your name of the picture; unique within the run." }),
     tags: Tags.optional(),
     pages: Pages.optional(),
+    split: Split.optional().meta({ description: "For this picture alone; default: as the run says." }),
     image_ref: z
       .string()
       .min(1)
@@ -103,6 +104,7 @@ const common = {
     description:
       "False: the pictures are not looked at before they are sent: as EXIF turns them, and their `quality` is null. Default: as the stage is set (`LOOK`, on).",
   }),
+  split: Split.optional(),
   max_pages: z
     .int()
     .min(1)
@@ -192,6 +194,9 @@ export const RerunRequest = z
       .optional()
       .meta({ description: "Default: the source run's." }),
     look: common.look.meta({ description: "Default: as in the source run." }),
+    split: common.split.meta({
+      description: "Default: as in the source run; lines that have one of their own keep it.",
+    }),
     max_pages: common.max_pages.meta({ description: "Default: as in the source run." }),
     source_run_id: z.string().min(1).max(100).meta({
       pattern: Id.runIdPattern.source,
@@ -252,6 +257,9 @@ export const Run = z
     finished_at: z.iso.datetime().nullable(),
     concurrency: z.int(),
     max_pages: z.int().nullable().meta({ description: "Most pages of an item; null: none was given." }),
+    split: Split.nullable().meta({
+      description: "Whether its files may be several documents; null: none was given.",
+    }),
     expires_after: z.int().nullable().meta({ description: "Seconds after its end; null: none was given." }),
     source: z.object({
       kind: z.enum(["manifest", "manifest_ref", "images_dir", "upload", "rerun"]),
@@ -272,6 +280,9 @@ export const Run = z
       pages: z
         .int()
         .meta({ description: "Pages that were read so far, of all items; the others count items." }),
+      documents: z.int().meta({
+        description: "Documents that were read so far: an item that was split is several.",
+      }),
     }),
     types: z.partialRecord(z.enum(mimeTypes), z.int()).meta({
       description:
@@ -332,8 +343,10 @@ export const Item = z
     request_id: z.string().meta({ description: "`<run_id>~<index>`, for `GET /v1/extracts/{request_id}`." }),
     artifact_rel: z.string().nullable(),
     result: z.record(z.string(), z.unknown()).nullable().meta({
-      description: "In lists null for results above 16 KiB: these are in the artifact and in the results.",
+      description:
+        "In lists null for results above 16 KiB: these are in the artifact and in the results. Null for a file that is several documents.",
     }),
+    documents: Extract.shape.documents,
     complete: Extract.shape.complete,
     rows: Extract.shape.rows,
     schema_ok: z.boolean().nullable(),

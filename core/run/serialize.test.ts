@@ -23,6 +23,7 @@ const row: RunRow = {
   persistInputs: true,
   look: null,
   maxPages: null,
+  split: null,
   webhookUrl: null,
   expiresAfterS: null,
   webhook: null,
@@ -35,6 +36,7 @@ const row: RunRow = {
   schemaFailed: 1,
   warned: 1,
   pages: 9,
+  documents: 11,
   types: { "application/pdf": 3 },
   promptTokens: 100,
   completionTokens: 20,
@@ -58,7 +60,16 @@ describe("the answer about a run", () => {
   test("counts items as queued that neither run nor have ended, and holds no secret", () => {
     const answer = of({}, 2);
     expect(Run.strict().parse(answer)).toMatchObject({
-      counts: { total: 10, queued: 3, running: 2, succeeded: 3, failed: 1, canceled: 1, pages: 9 },
+      counts: {
+        total: 10,
+        queued: 3,
+        running: 2,
+        succeeded: 3,
+        failed: 1,
+        canceled: 1,
+        pages: 9,
+        documents: 11,
+      },
       types: { "application/pdf": 3 },
       timings_ms: { total: null, planning: 2_000, inference: 900 },
       usage: { prompt_tokens: 100, completion_tokens: 20, attempts: 5 },
@@ -114,6 +125,7 @@ const item: ItemRow = {
   file: null,
   tags: { store: "12" },
   pages: null,
+  split: null,
   sourceKind: "url",
   objectKey: null,
   etag: null,

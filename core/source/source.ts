@@ -1,6 +1,7 @@
 import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
 import type { Log } from "#core/log";
+import type { Split } from "#core/reading/page-numbers";
 import * as Remote from "#core/remote/remote";
 import type { Debug } from "#core/task/override";
 import * as MostBytes from "#core/upload/most-bytes";
@@ -74,6 +75,8 @@ export interface StoredInput {
   pages?: number[];
   /** False: no look at the picture; of older hand-overs it is missing. */
   look?: boolean | undefined;
+  /** Whether it may be several documents; of older hand-overs it is missing. */
+  split?: Split | undefined;
   principalRole: string;
 }
 

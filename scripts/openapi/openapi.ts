@@ -22,6 +22,7 @@ import * as Polish from "./polish.ts";
 import { nameTasks, tellForms, tellUploads } from "./requests.ts";
 import { addResults, tellDetails, tellEmbedded } from "./results.ts";
 import { samples } from "./samples.ts";
+import { PartAnswers } from "./split.ts";
 import { webhooks } from "./webhooks.ts";
 
 type Document = ReturnType<typeof createDocument>;
@@ -114,6 +115,7 @@ function documentOf({ paths, tags, statuses }: Described): Document {
           Embedded,
           Complete,
           Rows,
+          PartAnswers,
           DatevMapping: Mapping.Datev,
           XeroMapping: Mapping.Xero,
           QuickbooksMapping: Mapping.Quickbooks,

@@ -82,13 +82,14 @@ export function addResults(schemas: Record<string, Json>): void {
   }
 }
 
-/** An answer may have an e-invoice beside what was read; before the answers are split by task. */
+/** An answer may have an e-invoice beside what was read, and be several documents; before the answers are split by task. */
 export function tellEmbedded(schemas: Record<string, Json>): void {
   for (const holder of Object.keys(holders))
     Object.assign((schemas[holder] as ObjectSchema).properties, {
       embedded: ref("Embedded"),
       complete: ref("Complete"),
       rows: ref("Rows"),
+      documents: ref("PartAnswers"),
     });
 }
 

@@ -6,6 +6,7 @@ import { type Comparison, compare } from "#core/evaluation/compare/compare";
 import * as Layout from "#core/evaluation/compare/layout";
 import * as Sheet from "#core/evaluation/compare/sheet";
 import type { Log } from "#core/log";
+import { documentsOf } from "#core/run/documents";
 import * as Labels from "#core/run/labels";
 import { type RunRow, runTable } from "#core/run/run.sql";
 import type { Item } from "#core/run/schema";
@@ -131,9 +132,10 @@ class Work {
       for (const { record } of documents) unmatched.unknown(Sheet.unknownLabels(layout, record.labels));
       if (item.index < this.row.progress.next) continue;
       for (const { document, record } of documents) {
-        // A picture has a single answer, so labels of a second paper on it count as missing.
-        const status = document === 1 ? predicted(item.status) : "failed";
-        const prediction = { status, result: document === 1 ? item.result : null };
+        // Where the item is not as many documents, labels of further ones count as missing.
+        const answer = documentsOf(item)[document - 1];
+        const status = answer === undefined ? "failed" : predicted(answer.status);
+        const prediction = { status, result: answer?.result ?? null };
         const options = { strMode: this.row.strMode, circumstances };
         const comparison = compare(task.fields, record.labels, prediction, options);
         part.add(counted, comparison, { item, document });

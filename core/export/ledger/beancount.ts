@@ -58,6 +58,7 @@ function transaction({ run, note }: Source, settings: Mapping.Beancount, entry: 
   const facts = {
     run: run.runId,
     item: String(item.index),
+    ...(item.document === undefined ? {} : { document: String(item.document) }),
     ...(item.file === null ? {} : { file: item.file }),
     ...(item.request_id === null ? {} : { request: item.request_id }),
   };

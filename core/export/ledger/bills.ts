@@ -34,6 +34,12 @@ interface Format {
 /** Number of decimals in both formats, as in most ledgers. */
 const places = 2;
 
+/** Several documents of one file have its name in common. */
+function numberFrom(item: Book.Entry["item"], from: "custom_id" | "file" | "request_id"): string | undefined {
+  const given = item[from] ?? undefined;
+  return given === undefined || item.document === undefined ? given : `${given}-${item.document}`;
+}
+
 /** The table of the bills. */
 export async function* table(
   source: Source,
@@ -48,7 +54,7 @@ export async function* table(
     check: (paper, item) => {
       if (Decimal.sign(paper.total) < 0)
         throw new Paper.LeftOut("credit_note", "its total is negative, and this file holds bills");
-      if (settings.number_from !== undefined) paper.number ??= item[settings.number_from] ?? undefined;
+      if (settings.number_from !== undefined) paper.number ??= numberFrom(item, settings.number_from);
       if (paper.number === undefined)
         throw new Paper.LeftOut(
           "no_number",

@@ -1,5 +1,6 @@
 import * as Decimal from "#core/canonical/money/decimal";
 import type { Source } from "#core/export/table/maker";
+import { type Apart, documentsOf } from "#core/run/documents";
 import type { Item } from "#core/run/schema";
 import type * as Mapping from "./mapping.ts";
 import * as Paper from "./paper.ts";
@@ -10,7 +11,7 @@ import * as Paper from "./paper.ts";
  */
 
 export interface Entry extends Paper.Paper {
-  item: Item;
+  item: Apart<Item>;
   /** The item's name in messages. */
   name: string;
   /** The vendor's name in the ledger, else as printed. */
@@ -35,7 +36,7 @@ interface Options {
   /** Maximum number of digits before the decimal sign. */
   digits?: number;
   /** The format's own checks, which may also add values; throws `Paper.LeftOut`. */
-  check?(paper: Paper.Paper, item: Item): void;
+  check?(paper: Paper.Paper, item: Apart<Item>): void;
   /** A key by which two papers count as the same. A paper without a number equals no other. */
   sameAs(paper: Paper.Paper & { number: string; vendor: string | undefined }): readonly string[];
   /** Limits of one file. */
@@ -53,7 +54,7 @@ export async function* entries(source: Source, options: Options): AsyncGenerator
   const seen = new Set<string>();
   const { from, to = Number.POSITIVE_INFINITY } = mapping.items;
   const count = { entries: 0, bookings: 0 };
-  for await (const item of source.items) {
+  for await (const item of apart(source.items)) {
     if (item.index < from || item.index > to) continue;
     try {
       const paper = Paper.read(item, roles, mapping);
@@ -76,16 +77,22 @@ export async function* entries(source: Source, options: Options): AsyncGenerator
     } catch (thrown) {
       if (!(thrown instanceof Paper.LeftOut)) throw thrown;
       const { reason, message } = thrown;
-      const { index, custom_id, file } = item;
-      source.leaveOut({ index, custom_id, file, reason, message });
+      const { index, document, custom_id, file } = item;
+      const numbered = document === undefined ? {} : { document };
+      source.leaveOut({ index, ...numbered, custom_id, file, reason, message });
     }
   }
+}
+
+/** Each document of a file is a paper of its own. */
+async function* apart(items: AsyncIterable<Item>): AsyncGenerator<Apart<Item>> {
+  for await (const item of items) yield* documentsOf(item);
 }
 
 const folded = (text: string) => text.normalize("NFKC").toLowerCase();
 
 function entryOf(
-  item: Item,
+  item: Apart<Item>,
   paper: Paper.Paper,
   rule: Mapping.Vendor | undefined,
   { mapping, needs, places, digits, check }: Options,
@@ -116,7 +123,8 @@ function entryOf(
       throw new Paper.LeftOut("amount_too_large", `${Decimal.format(amount)} has more than ${digits} digits`);
   }
   const counterAccount = rule?.counter_account ?? mapping.counter_account;
-  const name = `item ${item.index}${item.file || item.custom_id ? ` (${item.file ?? item.custom_id})` : ""}`;
+  const document = item.document === undefined ? "" : `, document ${item.document}`;
+  const name = `item ${item.index}${document}${item.file || item.custom_id ? ` (${item.file ?? item.custom_id})` : ""}`;
   return { ...paper, item, name, vendor, counterAccount, bookings };
 }
 

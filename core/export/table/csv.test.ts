@@ -24,7 +24,7 @@ const item: Item = {
 /** The cell of a value, without the quotes around it. */
 const cell = (total: unknown) => {
   const [, quoted, plain] =
-    /,(?:"((?:[^"]|"")*)"|([^",]*)),,,,,,,\n$/.exec(records({ ...item, result: { total } })) ?? [];
+    /,(?:"((?:[^"]|"")*)"|([^",]*)),,,,,,,,\n$/.exec(records({ ...item, result: { total } })) ?? [];
   return (quoted ?? plain)?.replaceAll('""', '"');
 };
 
@@ -111,15 +111,15 @@ test.each(["Milk, -5.00", "Main St 5, +49 30 1234", "A=B", "a-b; c-d", "2+2", "x
 
 test("the tags of an item are one cell, as JSON; results of an older version have none", () => {
   const tags = { store: 'nine, "red"', till: "3" };
-  expect(records({ ...item, tags })).toMatch(/,"\{""store"":""nine, \\""red\\"""",""till"":""3""\}",,\n$/);
+  expect(records({ ...item, tags })).toMatch(/,"\{""store"":""nine, \\""red\\"""",""till"":""3""\}",,,\n$/);
   const { tags: _, ...older } = item;
   expect(records(older)).toBe(records(item));
 });
 
 test("the quality of an item's picture is one cell: ok, or each fault; empty where nobody looked", () => {
   const reasons = ["blurred", "dark"] as const;
-  expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(/,blurred dark,\n$/);
-  expect(records({ ...item, quality: { ok: true, reasons: [] } })).toMatch(/,ok,\n$/);
+  expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(/,blurred dark,,\n$/);
+  expect(records({ ...item, quality: { ok: true, reasons: [] } })).toMatch(/,ok,,\n$/);
   expect(records({ ...item, quality: null })).toBe(records(item));
 });
 
@@ -135,7 +135,7 @@ test("a long text that is almost a number takes no longer than it is long", () =
 
 test("what a caller named is never an amount: a file called like one is made safe", () => {
   const row = records({ ...item, custom_id: "-5.00", file: "-5.jpg", result: { total: "-5.00" } });
-  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,,,,,,\n");
+  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,,,,,,,\n");
 });
 
 test("rows of a result that does not end are marked, in both tables; those of a whole one are not", () => {
@@ -144,11 +144,42 @@ test("rows of a result that does not end are marked, in both tables; those of a 
   const error = { code: "answer_too_long", message: "m" } as const;
   const cut: Item = { ...item, status: "failed", schema_ok: null, complete: false, error, result };
   const table = Csv.of(Table.ofItems(fields));
-  expect(table.header).toMatch(/,shop,warnings,complete,checks_failed,ambiguous,tags,quality,pages\n$/);
-  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false,,,,,\n");
+  expect(table.header).toMatch(
+    /,shop,warnings,complete,checks_failed,ambiguous,tags,quality,pages,document\n$/,
+  );
+  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false,,,,,,\n");
   const rows = Table.ofLines(fields);
   const lines = rows && Csv.of(rows);
-  expect(lines?.header).toBe("index,custom_id,file,line,name,complete,checks_failed,ambiguous,tags\n");
-  expect(lines?.records(cut)).toBe("0,,,1,TEA,false,,,\n0,,,2,CAKE,false,,,\n");
-  expect(lines?.records({ ...item, result })).toBe("0,,,1,TEA,,,,\n0,,,2,CAKE,,,,\n");
+  expect(lines?.header).toBe(
+    "index,custom_id,file,line,name,complete,checks_failed,ambiguous,tags,document\n",
+  );
+  expect(lines?.records(cut)).toBe("0,,,1,TEA,false,,,,\n0,,,2,CAKE,false,,,,\n");
+  expect(lines?.records({ ...item, result })).toBe("0,,,1,TEA,,,,,\n0,,,2,CAKE,,,,,\n");
+});
+
+test("a file of several documents has a row for each in both tables, with its number; the printed table has the rows alone", () => {
+  const fields = ["shop", "items[].name"].map((path) => ({ path, kind: "text" as const }));
+  const part = {
+    ...{ pages: [1], status: "succeeded" as const, schema_ok: true, schema_errors: [] },
+    ...{ normalized: {}, checks: [], warnings: [], quality: null, usage: item.usage },
+  };
+  const failed = { code: "invalid_model_output", message: "m" } as const;
+  const documents: Item["documents"] = [
+    { ...part, result: { shop: "A", items: [{ name: "TEA" }] } },
+    { ...part, result: { shop: "B", items: [{ name: "CAKE" }, { name: "PIE" }] } },
+    { ...part, status: "failed", schema_ok: null, result: null, error: failed },
+  ];
+  const split: Item = { ...item, file: "a.jpg", documents };
+  expect(Csv.of(Table.ofItems(fields)).records(split)).toBe(
+    [
+      "0,,a.jpg,succeeded,a~0,true,,,A,,,,,,,1,1\n",
+      "0,,a.jpg,succeeded,a~0,true,,,B,,,,,,,1,2\n",
+      "0,,a.jpg,failed,a~0,,invalid_model_output,m,,,,,,,,1,3\n",
+    ].join(""),
+  );
+  const rows = Table.ofLines(fields);
+  expect(rows && Csv.of(rows).records(split)).toBe(
+    "0,,a.jpg,1,TEA,,,,,1\n0,,a.jpg,1,CAKE,,,,,2\n0,,a.jpg,2,PIE,,,,,2\n",
+  );
+  expect(Csv.of(Table.ofItems(fields, "printed")).records(split).split("\n")).toHaveLength(4);
 });

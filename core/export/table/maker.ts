@@ -10,6 +10,8 @@ import type { Values } from "./table.ts";
 /** An item that is not in the file, with the reason. */
 export interface LeftOut {
   index: number;
+  /** Which document of the item, from 1; missing where the item is one document. */
+  document?: number;
   custom_id: string | null;
   file: string | null;
   reason: string;

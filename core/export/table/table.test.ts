@@ -67,6 +67,7 @@ test("what a value means stands behind all that was there before it", () => {
       "tags",
       "quality",
       "pages",
+      "document",
     ],
   ]);
   expect(shown(Table.ofItems(fields))).toEqual([
@@ -90,6 +91,7 @@ test("a row of a list has what it means and the checks of itself alone", () => {
       "checks_failed",
       "ambiguous",
       "tags",
+      "document",
     ],
   ]);
   expect(shown(Table.ofLines(fields))).toEqual([
@@ -121,6 +123,7 @@ test("printed values alone are the table as it was, canonical ones leave out wha
       "tags",
       "quality",
       "pages",
+      "document",
     ],
   ]);
 });
@@ -145,6 +148,7 @@ test("a field with the name of another column gets a column of its own", () => {
       "tags",
       "quality",
       "pages",
+      "document",
     ],
   ]);
   expect(new Set(names).size).toBe(names?.length);

@@ -1,4 +1,5 @@
 import type { Field, FieldKind, NormalizedValue } from "#core/canonical/normalize";
+import { documentsOf } from "#core/run/documents";
 import type { Item } from "#core/run/schema";
 
 /**
@@ -16,6 +17,8 @@ export type Values = (typeof values)[number];
 /** An item, possibly written by an older or newer server version. Of its warnings, a table has only the codes. */
 export type Row = Omit<Item, "warnings" | Later> & { [Name in Later]?: Item[Name] | undefined } & {
   warnings: readonly { code: string }[];
+  /** Which document of the item, from 1; missing where the item is one document. */
+  document?: number | undefined;
 };
 type Later =
   | "tags"
@@ -29,10 +32,11 @@ type Later =
   | "schema_sha256"
   | "image_sha256";
 
-/** One record of a table: an item, or one row of its list. */
+/** One record of a table: a document, or one row of its list. */
 export interface Entry {
+  /** The document: the item itself, or one of several in its file. */
   item: Row;
-  /** Index within the item, from 0; absent in the table of items. */
+  /** Index within the document, from 0; absent in the table of items. */
   line?: number;
   /** The printed values: the item's result, or the row of its list. */
   printed: unknown;
@@ -58,7 +62,7 @@ export interface Table {
   entriesOf(item: Row): Entry[];
 }
 
-/** The table of items: their outcome, their fields outside of lists as printed, and the canonical forms. */
+/** The table of documents, one for each item that was not split: their outcome, their fields outside of lists as printed, and the canonical forms. */
 export function ofItems(fields: readonly Field[], shown: Values = "both"): Table {
   const single = fields.filter(({ path }) => !path.includes("[]"));
   const about = [
@@ -82,13 +86,17 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
     tagged,
     text("quality", ({ item }) => item.quality && (item.quality.ok ? "ok" : spaced(item.quality.reasons))),
     { ...text("pages", ({ item }) => item.pages), type: "integer" as const },
+    numbered,
   ];
   const columns = laidOut({ fields: single, about, behind, more, shown, keyOf: (path) => path });
-  return { columns, entriesOf: (item) => [{ item, printed: item.result }] };
+  return {
+    columns,
+    entriesOf: (item) => documentsOf(item).map((document) => ({ item: document, printed: document.result })),
+  };
 }
 
 /**
- * The table of rows of the task's list of objects, the first if it has several; `line` counts from 1 within the item.
+ * The table of rows of the task's list of objects, the first if it has several; `line` counts from 1 within the document.
  * Undefined for a task without one.
  */
 export function ofLines(fields: readonly Field[], shown: Values = "both"): Table | undefined {
@@ -115,15 +123,17 @@ export function ofLines(fields: readonly Field[], shown: Values = "both"): Table
       ),
     ),
     tagged,
+    numbered,
   ];
   const columns = laidOut({ fields: own, about, behind: [text("complete", completeOf)], more, shown, keyOf });
   return {
     columns,
-    entriesOf: (item) => {
-      const rows = valueAt(item.result, list);
-      if (!Array.isArray(rows)) return [];
-      return rows.map((printed: unknown, line) => ({ item, line, printed }));
-    },
+    entriesOf: (whole) =>
+      documentsOf(whole).flatMap((item) => {
+        const rows = valueAt(item.result, list);
+        if (!Array.isArray(rows)) return [];
+        return rows.map((printed: unknown, line) => ({ item, line, printed }));
+      }),
   };
 }
 
@@ -147,6 +157,9 @@ const named: readonly Column[] = [
 
 /** All tags in one cell: which names there are is known only when all items have been seen. */
 const tagged = text("tags", ({ item }) => item.tags && JSON.stringify(item.tags));
+
+/** Empty where the file is one document. */
+const numbered: Column = { ...text("document", ({ item }) => item.document), type: "integer" };
 
 /** Empty if nothing is missing, because the field is absent then. */
 const completeOf = ({ item }: Entry) => item.complete;

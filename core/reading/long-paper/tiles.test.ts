@@ -11,7 +11,7 @@ const lines = Array.from({ length: 1_000 }, (_, at) => ({
 
 /** A look at the paper, whose letters are so many pixels high. */
 const looked = (letter: number, letters = 100) => ({
-  ...{ turn: 0 as const, tilt: 0, lines },
+  ...{ turn: 0 as const, papers: [], tilt: 0, lines },
   legibility: {
     letters,
     certain: true,

@@ -17,9 +17,11 @@ export const artifactKey = (run: RunRow, row: ItemRow) =>
 /** sha256 of what determines the item's answer: the run and its task, the index, and the picture. */
 function payloadOf(run: RunRow, row: ItemRow): string {
   const { objectKey, etag, url, pages } = row;
+  const split = row.split ?? run.split;
   const picture = [run.runUid, run.taskId, row.index, row.sourceKind, objectKey, etag, url];
   // Not of items without: artifacts of before there were pages keep their hash.
-  return hashOf(pages === null ? picture : [...picture, pages]);
+  const paged = pages === null ? picture : [...picture, pages];
+  return hashOf(split === null ? paged : [...paged, { split }]);
 }
 
 /** True if the artifact belongs to this item and this payload. */

@@ -7,13 +7,14 @@ import * as Type from "#core/image/type";
 import type { Held } from "#core/lease/lease";
 import type { Log } from "#core/log";
 import { stepLimits } from "#core/reading/job";
-import { type Performed, perform } from "#core/reading/reading";
+import type { Performed } from "#core/reading/reading";
 import { openSteps } from "#core/reading/stored-call";
 import { isolateFrom } from "#core/reading/suspicion";
 import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
 import type { RunServices } from "#core/run/services";
 import { keptKey } from "#core/run/source/kept";
+import { read } from "#core/split/read";
 import type * as Task from "#core/task/task";
 import { documents } from "#spec/limits";
 import { identityOf } from "./artifact.ts";
@@ -71,11 +72,12 @@ export async function ask(
     if (!(await Suspect.take(services, row, time, how.onAlone))) return { kind: "crowded" };
   }
   const steps = await openSteps(services.bucket, log, identityOf(run, row), stepLimits(services.times, job));
-  const performed = await perform(services.model, {
+  const performed = await read(services.model, {
     task,
     document,
     pages,
     look: run.look ?? undefined,
+    split: row.split ?? run.split ?? undefined,
     requestId: requestIdOf(run, row.index),
     createdAt: run.createdAt,
     deadline: job.deadline,

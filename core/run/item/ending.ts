@@ -111,7 +111,16 @@ function claimedOf(
 /** The fields of an artifact that the row needs. */
 type Ended = Pick<
   Artifact,
-  "error" | "result" | "schema_ok" | "warnings" | "usage" | "timings_ms" | "input" | "sent" | "attempts"
+  | "error"
+  | "result"
+  | "documents"
+  | "schema_ok"
+  | "warnings"
+  | "usage"
+  | "timings_ms"
+  | "input"
+  | "sent"
+  | "attempts"
 > &
   Pick<Artifact, "kept" | "artifact_rel" | "calls">;
 
@@ -192,6 +201,7 @@ async function commit(
           ? []
           : [artifact.schema_ok ? sql`schema_ok = schema_ok + 1` : sql`schema_failed = schema_failed + 1`]),
         ...(artifact.warnings.length > 0 ? [sql`warned = warned + 1`] : []),
+        ...documentsCounted(artifact),
         ...typeCounted(artifact.input?.mime_type),
       ],
       usedOf(artifact, row.callsCounted),
@@ -207,6 +217,13 @@ async function commit(
     });
   }
   return Progress.outlookOf(results);
+}
+
+/** The run's count of documents that have an answer; an item that was not split is one. */
+function documentsCounted({ error, documents }: Ended): SQL[] {
+  if (error !== undefined) return [];
+  const read = documents?.filter(({ status }) => status === "succeeded").length ?? 1;
+  return [sql`documents = documents + ${read}`];
 }
 
 /** The run's count of files of this type; a file that could not be read has none. */

@@ -15,12 +15,13 @@ const Item = z.object({
   file: z.string().nullable(),
   status: z.string(),
   result: z.unknown(),
+  documents: z.array(z.object({ status: z.string(), result: z.unknown() })).optional(),
 });
 
 const ended = ["succeeded", "failed", "canceled"];
 
 /**
- * Turns the results of a run into labels for people to correct: one record per item, in order. An item that failed,
+ * Turns the results of a run into labels for people to correct: one record per document, in order. An item that failed,
  * or whose answer cannot be labels, gets a remark instead.
  * @throws AppError `conflict` with `details.reason` `run_active` until the run has ended, `results_missing` if the
  *   results are gone; `storage_unavailable`, also while it is read.
@@ -33,13 +34,22 @@ export async function* records(bucket: Bucket.Bucket, log: Log, run: RunRow): As
     throw new AppError("conflict", "this run has no results", { details: { reason: "results_missing" } });
   let index = 0;
   for await (const line of Lines.of(object.body)) {
-    yield draftOf(Item.parse(JSON.parse(line.toString())), index);
-    index += 1;
+    const { documents, ...item } = Item.parse(JSON.parse(line.toString()));
+    for (const [at, answer] of (documents ?? [item]).entries()) {
+      yield draftOf({ ...item, ...answer }, index, documents && at + 1);
+      index += 1;
+    }
   }
 }
 
-function draftOf({ custom_id, file, status, result }: z.output<typeof Item>, index: number): Raw {
-  const image = file ?? custom_id;
+/** @param document - which one of several in the file, from 1. */
+function draftOf(
+  { custom_id, file, status, result }: Omit<z.output<typeof Item>, "documents">,
+  index: number,
+  document: number | undefined,
+): Raw {
+  const picture = file ?? custom_id;
+  const image = picture === null || document === undefined ? picture : `${picture}#${document}`;
   const named = image === null ? {} : { [GroundTruthRecord.defaultImageKey]: image };
   const value = { ...named, draft: true, fields: status === "succeeded" ? result : {} };
   const { record } = GroundTruthRecord.parse(value, { index });

@@ -120,6 +120,7 @@ type Wanted = Pick<
   | "persistInputs"
   | "look"
   | "maxPages"
+  | "split"
   | "sourceRunId"
   | "webhookUrl"
   | "expiresAfterS"
@@ -160,6 +161,7 @@ export function draft(
     schemaFailed: 0,
     warned: 0,
     pages: 0,
+    documents: 0,
     types: null,
     promptTokens: 0,
     completionTokens: 0,

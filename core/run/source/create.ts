@@ -85,6 +85,7 @@ export async function create(
     persistInputs: input.persist_inputs,
     look: input.look ?? null,
     maxPages: input.max_pages ?? null,
+    split: input.split ?? null,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -152,12 +153,13 @@ function payloadOf(input: BatchInput): unknown {
   const lines = manifest?.map((value, i) => {
     const { entry } = Line.check(value, i + 1);
     if (entry === undefined) return value;
-    const { custom_id, file, tags, pages, image_ref, image_key, image_url } = entry.value;
+    const { custom_id, file, tags, pages, split, image_ref, image_key, image_url } = entry.value;
     const url = image_url === undefined ? null : Hosts.unsigned(image_url);
     const line = [custom_id ?? null, file ?? null, image_ref ?? null, image_key ?? null, url];
     // Not of lines without: ids that are in use stand for payloads from before there were tags and pages.
     const tagged = tags === undefined ? line : [...line, Object.entries(tags).sort()];
-    return pages === undefined ? tagged : [...tagged, { pages }];
+    const paged = pages === undefined ? tagged : [...tagged, { pages }];
+    return split === undefined ? paged : [...paged, { split }];
   });
   const folder = [input.images_dir ?? null, input.glob ?? null, input.exts ?? null];
   return [
@@ -174,6 +176,7 @@ function payloadOf(input: BatchInput): unknown {
     ...(input.expires_after === undefined ? [] : [input.expires_after]),
     ...(input.look === undefined ? [] : [{ look: input.look }]),
     ...(input.max_pages === undefined ? [] : [{ max_pages: input.max_pages }]),
+    ...(input.split === undefined ? [] : [{ split: input.split }]),
     ...EvaluateBy.payloadOf(input),
   ];
 }
@@ -278,6 +281,7 @@ const pictureOf = ({ file, imageKey, etag }: Folder.Found): Resolve.Picture => (
   file,
   tags: null,
   pages: null,
+  split: null,
   sourceKind: "data",
   objectKey: `data/${imageKey}`,
   etag,

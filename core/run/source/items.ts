@@ -7,7 +7,7 @@ import type { Picture } from "./resolve.ts";
 /** The most JSON in one statement. */
 const statementChars = 1024 * 1024;
 
-const columns = sql`(run_uid, idx, custom_id, file, tags, pages, source_kind, object_key, etag, url, declared_mime_type, kept, status)`;
+const columns = sql`(run_uid, idx, custom_id, file, tags, pages, split, source_kind, object_key, etag, url, declared_mime_type, kept, status)`;
 
 /**
  * Inserts the items of these pictures, from index `first` on or by their places, if the condition holds. Items whose
@@ -26,7 +26,7 @@ export function insert(
     if (rows.length === 0) return;
     const list = `[${rows.join(",")}]`;
     const field = (i: number) => sql.raw(`json_extract(value, '$[${i}]')`);
-    const fields = sql.join([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(field), sql`, `);
+    const fields = sql.join([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map(field), sql`, `);
     statements.push(
       Database.statement(
         sql`INSERT INTO ${item} ${columns} SELECT ${runUid}, ${fields}, 'queued' FROM json_each(${list}) WHERE ${onlyIf} ON CONFLICT DO NOTHING`,
@@ -36,7 +36,8 @@ export function insert(
     chars = 0;
   };
   for (const [i, picture] of pictures.entries()) {
-    const { customId, file, tags, pages, sourceKind, objectKey, etag, url, declaredMimeType, kept } = picture;
+    const { customId, file, tags, pages, split, sourceKind, objectKey, etag, url, declaredMimeType, kept } =
+      picture;
     const row = JSON.stringify([
       first + (picture.place ?? i),
       customId,
@@ -44,6 +45,7 @@ export function insert(
       // The columns' text is JSON itself.
       tags && JSON.stringify(tags),
       pages && JSON.stringify(pages),
+      split,
       sourceKind,
       objectKey,
       etag,
@@ -92,7 +94,7 @@ export function takeOver(
 ): Database.Statement {
   const list = JSON.stringify(taken.map(({ index, etag }) => [index, etag]));
   return Database.statement(sql`INSERT INTO ${item} ${columns}
-    SELECT ${to.runUid}, ${to.first} + row_number() OVER (ORDER BY ${item.index}) - 1, custom_id, file, tags, pages,
+    SELECT ${to.runUid}, ${to.first} + row_number() OVER (ORDER BY ${item.index}) - 1, custom_id, file, tags, pages, split,
       CASE WHEN kept = 1 THEN 'data' ELSE source_kind END,
       CASE WHEN kept = 1 THEN ${keptPrefix(source)} || idx ELSE object_key END,
       json_extract(seen.value, '$[1]'),

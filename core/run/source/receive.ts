@@ -5,6 +5,7 @@ import * as Database from "#core/db/database";
 import { AppError, from, invalidRequest } from "#core/error";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
+import type { Split } from "#core/reading/page-numbers";
 import * as Allowance from "#core/usage/allowance";
 import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
@@ -33,6 +34,7 @@ export interface ReceiveInput extends EvaluateBy.Wish {
   persist_inputs: boolean;
   look?: boolean | undefined;
   max_pages?: number | undefined;
+  split?: Split | undefined;
   run_id?: string | undefined;
   webhook_url?: string | undefined;
   expires_after?: number | undefined;
@@ -65,6 +67,7 @@ export async function receive(
     ...(expires_after === undefined ? [] : [expires_after]),
     ...(input.look === undefined ? [] : [{ look: input.look }]),
     ...(input.max_pages === undefined ? [] : [{ max_pages: input.max_pages }]),
+    ...(input.split === undefined ? [] : [{ split: input.split }]),
     ...EvaluateBy.payloadOf(input),
   ];
   const identity = await Begin.identify(services, { runId: input.run_id, payload }, caller);
@@ -111,6 +114,7 @@ async function announce(
     persistInputs: input.persist_inputs,
     look: input.look ?? null,
     maxPages: input.max_pages ?? null,
+    split: input.split ?? null,
     sourceRunId: null,
     webhookUrl: input.webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -137,6 +141,7 @@ async function store(
       file: name,
       tags: null,
       pages: null,
+      split: null,
       sourceKind: "run" as const,
       objectKey,
       etag: etag ?? null,

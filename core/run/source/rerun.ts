@@ -48,7 +48,7 @@ export async function rerun(
     source: "rerun" as const,
     persistInputs: input.persist_inputs,
     look: input.look ?? source.look,
-    maxPages: input.max_pages ?? source.maxPages,
+    ...{ maxPages: input.max_pages ?? source.maxPages, split: input.split ?? source.split },
     sourceRunId: source.runId,
     webhookUrl: webhook_url ?? null,
     expiresAfterS: input.expires_after ?? null,
@@ -96,6 +96,7 @@ function payloadOf(input: RerunRequest): unknown {
     ...(expires_after === undefined ? [] : [expires_after]),
     ...(input.look === undefined ? [] : [{ look: input.look }]),
     ...(input.max_pages === undefined ? [] : [{ max_pages: input.max_pages }]),
+    ...(input.split === undefined ? [] : [{ split: input.split }]),
     ...(index === undefined ? [] : [["index", index]]),
     ...EvaluateBy.payloadOf(input),
   ];

@@ -4,6 +4,7 @@ import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import { note } from "#core/key/visible";
 import type { Log } from "#core/log";
+import type { Split } from "#core/reading/page-numbers";
 import * as DataRoot from "#core/upload/data-root";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
@@ -23,6 +24,7 @@ export interface Picture {
   file: string | null;
   tags: Tags | null;
   pages: number[] | null;
+  split: Split | null;
   sourceKind: "upload" | "data" | "url" | "run";
   objectKey: string | null;
   etag: string | null;
@@ -98,8 +100,8 @@ export async function resolve(
   return { pictures, issues };
 }
 
-const namesOf = ({ custom_id, file, tags = {}, pages }: ManifestLine) => ({
-  pages: pages ?? null,
+const namesOf = ({ custom_id, file, tags = {}, pages, split }: ManifestLine) => ({
+  ...{ pages: pages ?? null, split: split ?? null },
   ...{ customId: custom_id ?? null, file: file ?? null },
   tags: Object.keys(tags).length === 0 ? null : tags,
 });

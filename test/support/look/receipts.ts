@@ -16,7 +16,7 @@ export interface Drawn {
   amounts: number;
 }
 
-interface Random {
+export interface Random {
   next(): number;
   between(low: number, high: number): number;
   whole(low: number, high: number): number;
@@ -83,7 +83,7 @@ function money(r: Random, most = 60): string {
 }
 
 /** The text of a receipt as lines. */
-function linesOf(r: Random): Line[] {
+function linesOf(r: Random, most: number): Line[] {
   const upper = r.chance(0.45);
   const say = (text: string) => (upper ? text.toUpperCase() : text);
   const lines: Line[] = [];
@@ -106,7 +106,7 @@ function linesOf(r: Random): Line[] {
     lines.push({ kind: "left", text: say(`Cashier: ${r.one(["Anna", "Budi", "Kim", "Pos 2"])}`) });
   lines.push({ kind: r.chance(0.6) ? "rule" : "gap" });
   const twoLines = r.chance(0.3);
-  for (let n = r.whole(2, r.chance(0.2) ? 40 : 14); n > 0; n -= 1) {
+  for (let n = r.whole(2, r.chance(0.2) ? most : 14); n > 0; n -= 1) {
     const name = say(`${r.one(goods)} ${r.chance(0.6) ? r.one(goods) : ""}`.trim());
     const quantity = String(r.whole(1, 9));
     if (twoLines) {
@@ -135,16 +135,21 @@ function linesOf(r: Random): Line[] {
 
 const escaped = (text: string) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 
-interface Paper {
+export interface Paper {
   svg: string;
   width: number;
   height: number;
   lines: number;
   amounts: number;
+  /** Without print, on each side. */
+  margin: number;
 }
 
 /** The paper alone, its upper left corner at 0, 0; text of `font` pixels. */
-function paperOf(r: Random, { family, font, ink }: { family: string; font: number; ink: string }): Paper {
+export function paperOf(
+  r: Random,
+  { family, font, ink, most = 40 }: { family: string; font: number; ink: string; most?: number },
+): Paper {
   const margin = font * r.between(0.8, 3);
   const width = font * r.between(17, 30) + 2 * margin;
   const pitch = font * r.between(1.05, 1.6);
@@ -154,7 +159,7 @@ function paperOf(r: Random, { family, font, ink }: { family: string; font: numbe
     parts.push(
       `<text xml:space="preserve" x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${how.anchor}" font-size="${(font * how.size).toFixed(1)}"${how.bold ? ' font-weight="bold"' : ""}>${escaped(text)}</text>`,
     );
-  const lines = linesOf(r);
+  const lines = linesOf(r, most);
   for (const line of lines) {
     if (line.kind === "gap") y += pitch * r.between(0.4, 1.2);
     else if (line.kind === "rule") {
@@ -191,17 +196,18 @@ function paperOf(r: Random, { family, font, ink }: { family: string; font: numbe
     height: y + margin,
     lines: lines.filter(({ kind }) => kind === "centred" || kind === "left" || kind === "row").length,
     amounts: lines.filter(({ kind, right }) => kind === "row" && right !== "").length,
+    margin,
   };
 }
 
 /** Grey of a channel as a color, a little warm or cold. */
-function tone(r: Random, level: number): string {
+export function tone(r: Random, level: number): string {
   const warm = r.between(-12, 12);
   const at = (value: number) => Math.round(Math.max(0, Math.min(255, value)));
   return `rgb(${at(level + warm)},${at(level)},${at(level - warm)})`;
 }
 
-function tableOf(r: Random, width: number, height: number): string {
+export function tableOf(r: Random, width: number, height: number): string {
   const level = r.one([r.between(20, 90), r.between(90, 170), r.between(170, 225)]);
   const parts = [`<rect width="${width}" height="${height}" fill="${tone(r, level)}"/>`];
   if (r.chance(0.4)) {
@@ -270,7 +276,7 @@ ${tableOf(r, width, height)}<g transform="translate(${width / 2} ${height / 2}) 
   return { bytes: await worn(r, Buffer.from(svg), wear), tilt, lines, amounts };
 }
 
-function foldsOf(r: Random, { width, height }: Pick<Paper, "width" | "height">): string {
+export function foldsOf(r: Random, { width, height }: Pick<Paper, "width" | "height">): string {
   if (!r.chance(0.3)) return "";
   return Array.from({ length: r.whole(1, 3) }, () => {
     const y = r.between(0.1, 0.9) * height;
@@ -279,7 +285,7 @@ function foldsOf(r: Random, { width, height }: Pick<Paper, "width" | "height">):
 }
 
 /** Blur, noise and JPEG, as a camera adds them. */
-async function worn(r: Random, svg: Buffer, wear: number): Promise<Buffer> {
+export async function worn(r: Random, svg: Buffer, wear: number): Promise<Buffer> {
   const blur = r.chance(0.5) ? r.between(0.4, 1.6) * wear : 0;
   let picture = sharp(svg).flatten({ background: "#ffffff" }).removeAlpha();
   if (blur > 0.3) picture = picture.blur(blur);

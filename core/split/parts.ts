@@ -1,0 +1,165 @@
+import type { Merged } from "#core/reading/merge";
+import { qualityOfAll } from "#core/reading/quality";
+import type { Performed } from "#core/reading/reading";
+import { storedError } from "#core/reading/record";
+import type { CallRecord, StoredPart } from "#core/reading/schema";
+import { ofRows, type Warning } from "#core/reading/warning";
+import type { Work } from "#core/reading/work";
+import type { Unit } from "./units.ts";
+
+/* One document of several: what was read of its pages, as one answer and one record of it. */
+
+export interface Read {
+  unit: Unit;
+  performed: Performed;
+}
+
+/** What the pages say together; null where one of them has no answer. */
+export async function joined(
+  work: Work,
+  reads: readonly Read[],
+): Promise<Pick<Merged, "value" | "disagree"> | null> {
+  const answers = reads.flatMap(({ unit, performed: { answer } }) =>
+    answer.result === null ? [] : [{ page: unit.page.number, tile: undefined, value: answer.result }],
+  );
+  if (answers.length < reads.length) return null;
+  const [only] = answers;
+  if (answers.length === 1 && only !== undefined) return { value: only.value, disagree: [] };
+  const Examine = await import("#core/reading/examine");
+  return Examine.joined(work, answers);
+}
+
+/** @param reads - the pages of the document, or the one receipt; at least one. @param at - its number, from 0. */
+export async function partOf(work: Work, reads: readonly Read[], at: number): Promise<StoredPart> {
+  const [first] = reads as [Read, ...Read[]];
+  const { answer, record } = first.performed;
+  const error = reads.find(({ performed }) => performed.error !== undefined)?.performed.error;
+  const head = {
+    pages: reads.map(({ unit }) => unit.page.number),
+    ...(first.unit.box === undefined ? {} : { box: first.unit.box }),
+    status: error === undefined ? ("succeeded" as const) : ("failed" as const),
+    usage: usageOf(reads),
+    ...(error === undefined ? {} : { error: storedError(error) }),
+  };
+  const embedded = at === 0 && answer.embedded !== undefined ? { embedded: answer.embedded } : {};
+  if (reads.length === 1) {
+    const { result, complete, rows, schema_ok, schema_errors, normalized, checks, warnings, quality } =
+      answer;
+    return {
+      ...head,
+      ...{ result, schema_ok, schema_errors, normalized, checks, warnings, quality },
+      ...(complete === undefined ? {} : { complete }),
+      ...(rows === undefined ? {} : { rows }),
+      ...embedded,
+      ...recordOf(record),
+    };
+  }
+  return { ...head, ...(await answerOf(work, reads, embedded)), ...embedded, ...pagesOf(reads) };
+}
+
+function usageOf(reads: readonly Read[]): StoredPart["usage"] {
+  const sum = (of: keyof StoredPart["usage"]) =>
+    reads.reduce((total, { performed }) => total + performed.answer.usage[of], 0);
+  return {
+    prompt_tokens: sum("prompt_tokens"),
+    completion_tokens: sum("completion_tokens"),
+    attempts: sum("attempts"),
+  };
+}
+
+type Own = Pick<
+  StoredPart,
+  | "result"
+  | "complete"
+  | "rows"
+  | "schema_ok"
+  | "schema_errors"
+  | "normalized"
+  | "checks"
+  | "warnings"
+  | "quality"
+>;
+
+/** Several pages as one answer. Where one of them failed, the document has no result. */
+async function answerOf(
+  work: Work,
+  reads: readonly Read[],
+  { embedded }: Pick<StoredPart, "embedded">,
+): Promise<Own> {
+  const answers = reads.map(({ performed }) => performed.answer);
+  const qualities = answers.flatMap(({ quality }) => quality ?? []);
+  const quality = qualities.length === 0 ? null : qualityOfAll(qualities);
+  // Whether rows are missing is a matter of the whole document.
+  const warnings = answers.flatMap((answer) => answer.warnings.filter(({ code }) => code !== "rows_missing"));
+  const both = await joined(work, reads);
+  if (both === null)
+    return {
+      result: null,
+      schema_ok: null,
+      schema_errors: [],
+      normalized: {},
+      checks: [],
+      warnings,
+      quality,
+    };
+  const Examine = await import("#core/reading/examine");
+  const whole = Examine.whole({ ...work, embedded }, both.value);
+  const account = Examine.accounted(work, both.value, whole, evidenceOf(answers));
+  const disagree: Warning[] =
+    both.disagree.length > 0 ? [{ code: "pages_disagree", fields: both.disagree }] : [];
+  return {
+    ...{ result: both.value, quality },
+    ...whole,
+    ...account,
+    warnings: [...warnings, ...disagree, ...ofRows(account)],
+  };
+}
+
+/** What the pages say of their rows: the printed number stands on one of them, lines with amounts are added up. */
+function evidenceOf(answers: readonly Performed["answer"][]): {
+  printed: number | null;
+  seen: number | null;
+} {
+  const rows = answers.map((answer) => answer.rows);
+  const seen = rows.map((row) => row?.seen ?? null);
+  return {
+    printed: rows.findLast((row) => row?.printed !== null && row?.printed !== undefined)?.printed ?? null,
+    seen: seen.includes(null) ? null : seen.reduce<number>((sum, lines) => sum + (lines ?? 0), 0),
+  };
+}
+
+function recordOf(record: Performed["record"]) {
+  const { sent, sent_pages, calls, text_layer, raw_model_text, finish_reason } = record;
+  return {
+    ...{ sent, raw_model_text, finish_reason },
+    ...(sent_pages === undefined ? {} : { sent_pages }),
+    ...(calls === undefined ? {} : { calls }),
+    ...(text_layer === undefined ? {} : { text_layer }),
+  };
+}
+
+/** The record of several pages, as of a document whose pages were asked for one by one. */
+function pagesOf(
+  reads: readonly Read[],
+): Pick<StoredPart, "sent" | "sent_pages" | "calls" | "text_layer" | "raw_model_text" | "finish_reason"> {
+  const calls: CallRecord[] = [];
+  const sentPages: NonNullable<StoredPart["sent_pages"]> = [];
+  for (const { unit, performed } of reads) {
+    const { sent, sent_pages: tiles = [], calls: several, raw_model_text, finish_reason } = performed.record;
+    const page = unit.page.number;
+    const own = several ?? [{ call: 1, pages: [page], raw_model_text, finish_reason }];
+    const before = calls.length;
+    if (sent !== null) sentPages.push({ page, call: before + 1, ...sent });
+    for (const tile of tiles) sentPages.push({ ...tile, call: before + tile.call });
+    for (const call of own) calls.push({ ...call, call: before + call.call });
+  }
+  const texts = reads.flatMap(({ performed }) => performed.record.raw_model_text ?? []);
+  const layers = reads.flatMap(({ performed }) => performed.record.text_layer ?? []);
+  const layer = { pages: layers.flatMap(({ pages }) => pages), cut: layers.some(({ cut }) => cut) };
+  return {
+    ...{ sent: null, sent_pages: sentPages, calls },
+    ...(layers.length === 0 ? {} : { text_layer: layer }),
+    raw_model_text: texts.length === 0 ? null : texts.join("\n"),
+    finish_reason: reads.at(-1)?.performed.record.finish_reason ?? null,
+  };
+}

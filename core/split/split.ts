@@ -1,0 +1,170 @@
+import type * as Config from "#core/config";
+import * as Document from "#core/document/document";
+import { type AppError, from } from "#core/error";
+import * as Metrics from "#core/metrics/metrics";
+import { qualityOfAll } from "#core/reading/quality";
+import { type Performed, perform, unperformed } from "#core/reading/reading";
+import type { StoredPart } from "#core/reading/schema";
+import type { Warning } from "#core/reading/warning";
+import type { Work } from "#core/reading/work";
+import { begins } from "./begins.ts";
+import { joined, partOf, type Read } from "./parts.ts";
+import { type Unit, unitsOf } from "./units.ts";
+
+/*
+ * A file that may be several documents (`split: auto`): receipts beside each other on a page are cut out, and pages that begin another
+ * document are not joined to those before them. Each unit (a receipt that was cut out, or a page) is asked for by a call of its own;
+ * what belongs to one document is then joined as the pages of any document are.
+ */
+
+/**
+ * Reads a file, each of its documents apart. A file that is one document has the answer that it has without `split`, and so has one
+ * page. Never throws for a fault of the document or the model.
+ */
+export async function performApart(model: Config.Model, work: Work): Promise<Performed> {
+  let units: Unit[];
+  try {
+    units = await unitsOf(work, model.look && work.look !== false);
+  } catch (thrown) {
+    const failed = { ...unperformed(model, work), error: from(thrown) };
+    Metrics.item(failed.error);
+    return failed;
+  }
+  const [only] = units;
+  if (units.length === 1 && only?.box === undefined) return await perform(model, work);
+  const reads: Read[] = [];
+  for (const [part, unit] of units.entries()) {
+    const document = Document.alone(work.document, unit.page);
+    const performed = await perform(model, { ...work, document, pages: [1], part, steps: undefined });
+    reads.push({ unit, performed });
+    if (endsAll(performed.error)) break;
+  }
+  const performed = await summed(model, work, reads);
+  Metrics.item(performed.error);
+  return performed;
+}
+
+/**
+ * Whether the file is tried again as a whole: the model server was away, or time ran out. An answer that is no JSON, or breaks off, is
+ * the failure of one document alone.
+ */
+const endsAll = (error: AppError | undefined): boolean =>
+  error?.retry === true && error.code !== "invalid_model_output";
+
+const isBlank = ({ performed }: Read): boolean => performed.error?.details?.reason === "blank_page";
+
+/** One outcome of all. */
+async function summed(model: Config.Model, work: Work, reads: readonly Read[]): Promise<Performed> {
+  const all = together(model, work, reads);
+  const ended = reads.find(({ performed }) => endsAll(performed.error))?.performed.error;
+  if (ended !== undefined) return { ...all, error: ended };
+  const printed = reads.filter((read) => !isBlank(read));
+  const blank = reads.filter(isBlank).map(({ unit }) => unit.page.number);
+  const [first] = reads;
+  if (printed.length === 0) return { ...all, error: first?.performed.error };
+  const documents: Read[][] = [];
+  for (const read of printed) {
+    const before = documents.at(-1);
+    if (before !== undefined && (await goesOn(work, before, read))) before.push(read);
+    else documents.push([read]);
+  }
+  const parts: StoredPart[] = [];
+  for (const [at, document] of documents.entries()) parts.push(await partOf(work, document, at));
+  if (blank.length > 0) all.answer.warnings.push({ code: "blank_pages", pages: blank });
+  const [one] = parts;
+  return one !== undefined && parts.length === 1 ? asOne(all, one, printed) : asSeveral(all, parts, printed);
+}
+
+/** The page goes on with the document before it. */
+async function goesOn(work: Work, document: readonly Read[], read: Read): Promise<boolean> {
+  const last = document.at(-1);
+  if (last === undefined || last.unit.box !== undefined || read.unit.box !== undefined) return false;
+  const [before, value] = [await joined(work, document), read.performed.answer.result];
+  if (before === null || value === null) return true;
+  const both = await joined(work, [...document, read]);
+  return !begins(
+    { value: before.value, layer: last.performed.record.text_layer },
+    { value, layer: read.performed.record.text_layer },
+    both?.disagree ?? [],
+  );
+}
+
+/** What is added up over all units, whatever they say. */
+function together(model: Config.Model, work: Work, reads: readonly Read[]): Performed {
+  const base = unperformed(model, work);
+  const performed = reads.map((read) => read.performed);
+  const sum = (of: (each: Performed) => number) => performed.reduce((total, each) => total + of(each), 0);
+  const qualities = performed.flatMap(({ answer }) => answer.quality ?? []);
+  const texts = performed.flatMap(({ record }) => record.raw_model_text ?? []);
+  const sizes = new Map(performed.flatMap(({ pageSizes }) => pageSizes.map((size) => [size.page, size])));
+  return {
+    ...base,
+    pageSizes: [...sizes.values()],
+    answer: {
+      ...base.answer,
+      quality: qualities.length === 0 ? null : qualityOfAll(qualities),
+      model: performed.findLast(({ answer }) => answer.model !== "")?.answer.model ?? base.answer.model,
+      usage: {
+        prompt_tokens: sum(({ answer }) => answer.usage.prompt_tokens),
+        completion_tokens: sum(({ answer }) => answer.usage.completion_tokens),
+        attempts: sum(({ answer }) => answer.usage.attempts),
+      },
+    },
+    timingsMs: {
+      image: sum(({ timingsMs }) => timingsMs.image),
+      inference: sum(({ timingsMs }) => timingsMs.inference),
+      validate: sum(({ timingsMs }) => timingsMs.validate),
+    },
+    record: {
+      ...base.record,
+      request: performed.at(-1)?.record.request ?? base.record.request,
+      raw_model_text: texts.length === 0 ? null : texts.join("\n"),
+      attempts: performed.flatMap(({ record }, unit) =>
+        record.attempts.map((attempt) => ({ ...(attempt as object), unit: unit + 1 })),
+      ),
+    },
+  };
+}
+
+/** The pages turned out to be one document: its answer is that of the file. */
+function asOne(all: Performed, part: StoredPart, reads: readonly Read[]): Performed {
+  const { pages: _, box: __, status: ___, usage: ____, error: _____, warnings, ...rest } = part;
+  const { sent, sent_pages, calls, text_layer, raw_model_text, finish_reason, ...answer } = rest;
+  const error = reads.find(({ performed }) => performed.error !== undefined)?.performed.error;
+  return {
+    ...all,
+    error,
+    answer: { ...all.answer, ...answer, warnings: distinct([...all.answer.warnings, ...warnings]) },
+    record: {
+      ...all.record,
+      ...{ sent, raw_model_text, finish_reason },
+      ...(sent_pages === undefined ? {} : { sent_pages }),
+      ...(calls === undefined ? {} : { calls }),
+      ...(text_layer === undefined ? {} : { text_layer }),
+    },
+  };
+}
+
+/** No document stands for the file: `result` is null. It failed only where all of them did. */
+function asSeveral(all: Performed, documents: StoredPart[], reads: readonly Read[]): Performed {
+  const isFailed = documents.every(({ status }) => status === "failed");
+  const judged = documents.flatMap(({ schema_ok }) => schema_ok ?? []);
+  return {
+    ...all,
+    error: isFailed
+      ? reads.find(({ performed }) => performed.error !== undefined)?.performed.error
+      : undefined,
+    answer: {
+      ...all.answer,
+      schema_ok: judged.length === 0 ? null : judged.length === documents.length && judged.every(Boolean),
+      warnings: distinct([...all.answer.warnings, ...documents.flatMap(({ warnings }) => warnings)]),
+    },
+    record: { ...all.record, documents },
+  };
+}
+
+/** The file's own warnings are those of each of its parts, too. */
+function distinct(warnings: readonly Warning[]): Warning[] {
+  const seen = new Map(warnings.map((warning) => [JSON.stringify(warning), warning]));
+  return [...seen.values()];
+}
