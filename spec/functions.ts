@@ -99,7 +99,7 @@ export const functions = {
     pdf: true,
     sends: ["single", "urgent"],
     asksModel: true,
-    maxBundleKb: 942,
+    maxBundleKb: 948,
   },
   // Announces uploads: one signature and at most two SQL round trips.
   uploads: {
@@ -125,7 +125,7 @@ export const functions = {
     // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 812,
+    maxBundleKb: 813,
   },
   // Reads runs and their items; deletes the objects of up to 1,000 items in one call.
   runs: {
@@ -182,7 +182,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["plan", "item", "urgent"],
-    maxBundleKb: 894,
+    maxBundleKb: 899,
   },
   // Ends the work of messages that were received too often. It acts only after a successful read, and the planner sends
   // the next items.
@@ -213,7 +213,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["single", "urgent"],
-    maxBundleKb: 860,
+    maxBundleKb: 864,
   },
   // Once a minute it repairs rows, messages and inputs that no worker holds. It ends before its next call begins.
   reconcile: {

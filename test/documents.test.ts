@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Artifact } from "#core/reading/schema";
 import { replay } from "#core/replay/replay";
 import { cii } from "#test/support/einvoices";
+import { drawSheet } from "#test/support/look/sheets";
 import * as ModelServer from "#test/support/model-server/model-server";
 import * as Pdf from "#test/support/pdf";
 import { pagesOf, sheets } from "#test/support/sheets";
@@ -135,6 +136,54 @@ test("items of a batch read the pages that their lines name, or all, and a page 
     json: { run_id: "paged", manifest: manifest.map((line) => ({ ...line, pages: [1] })), concurrency: 1 },
   });
   expect([other.status, errorOf(other).details.reason]).toEqual([409, "id_reused"]);
+});
+
+test("several receipts on one picture are one answer each in calls and runs, with split alone, and each a row of the table", async () => {
+  const { bytes } = await drawSheet(21_004, { receipts: 3, ground: "table", fonts: ["sans-serif"] });
+  const image_base64 = bytes.toString("base64");
+  total = "7.00";
+  const answer = await at.extract({ image_base64, split: "auto", request_id: "sheet" });
+  expect(answer.status, answer.text).toBe(200);
+  const document = { pages: [1], status: "succeeded", result: { total: "7.00" }, box: expect.any(Object) };
+  expect(answer.body).toMatchObject({ result: null, documents: [document, document, document] });
+  const artifact = (await at.artifactOf("sheet")).artifact as unknown as Artifact;
+  expect(await replay(artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
+  const whole = await at.extract({ image_base64, request_id: "sheet" });
+  expect([whole.status, errorOf(whole).code]).toEqual([409, "conflict"]);
+  const headers = { "content-type": "image/jpeg" };
+  const query = await at.call("/v1/extract?split=never", {
+    ...{ method: "POST", body: new Uint8Array(bytes), headers },
+  });
+  expect(query.body).toMatchObject({
+    result: { total: "7.00" },
+    warnings: expect.arrayContaining([{ code: "several_receipts", found: 3 }]),
+  });
+  const { image_ref } = await at.upload(bytes);
+  const manifest = [
+    { image_ref, file: "a.jpg" },
+    { image_ref, file: "b.jpg", split: "never" },
+  ];
+  const json = { run_id: "sheets", manifest, split: "auto", persist_inputs: true };
+  expect((await at.call("/v1/batch_extract", { json })).body).toMatchObject({ split: "auto" });
+  const run = async () => (await at.call("/v1/runs/sheets")).body;
+  await expect
+    .poll(run, { timeout: 20_000 })
+    .toMatchObject({ status: "succeeded", counts: { total: 2, succeeded: 2, pages: 2, documents: 4 } });
+  const csv = (await at.call("/v1/runs/sheets/results?format=csv")).text.trim().split("\n");
+  expect(csv.map((line) => /[^,]*$/.exec(line)?.[0])).toEqual(["document", "1", "2", "3", ""]);
+  const lines = (await at.call("/v1/runs/sheets/results?format=jsonl")).text.trim().split("\n");
+  expect(lines.map((line) => (JSON.parse(line) as { documents?: unknown[] }).documents?.length)).toEqual([
+    3,
+    undefined,
+  ]);
+  const rerun = await at.call("/v1/batch_extract_rerun", {
+    json: { source_run_id: "sheets", run_id: "sheets-2" },
+  });
+  expect(rerun.body).toMatchObject({ split: "auto" });
+  await expect
+    .poll(async () => (await at.call("/v1/runs/sheets-2")).body, { timeout: 20_000 })
+    .toMatchObject({ status: "succeeded", counts: { documents: 4 } });
+  total = undefined;
 });
 
 test("documents with more pages than a run allows fail without a call, in its reruns too; usage counts pages", async () => {

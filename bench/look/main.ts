@@ -1,6 +1,7 @@
 import * as Cases from "./cases.ts";
 import * as Legibility from "./legibility.ts";
 import * as Lines from "./lines.ts";
+import * as Papers from "./papers.ts";
 import * as Upright from "./upright.ts";
 
 /*
@@ -17,8 +18,11 @@ export async function run(args: string[]): Promise<number> {
   const dev = Cases.folder("dev").map((each) => ({ ...each, tilt: undefined, turn: 0 as const }));
   const half = args.includes("thresholds") ? "thresholds" : "judge";
   const drawn = await Upright.own(half);
+  const several = await Papers.own(half);
+  const photos = [...dev, ...(await Papers.turned(dev)), ...derived, ...Cases.folder("formats")];
   const parts = {
     upright: await Upright.judge([...dev, ...derived, ...drawn]),
+    papers: await Papers.judge(several, photos),
     lines: await Lines.judge(drawn),
     legibility: await Legibility.judge(dev, half),
     cost: await Upright.cost([...dev, ...drawn]),

@@ -96,7 +96,9 @@ function usual(leans: readonly number[]): Pick<Block, "lean" | "certainty"> {
     const near = leans.map((lean) => between(at, lean)).filter((off) => Math.abs(off) <= spread);
     const certainty = near.length / leans.length;
     if (certainty <= best.certainty) continue;
-    best = { lean: at + near.reduce((sum, off) => sum + off, 0) / near.length, certainty };
+    // The middle one: a capital beside a small letter leans, and more of them on one side than on the other.
+    const middle = near.sort((a, b) => a - b)[near.length >> 1] ?? 0;
+    best = { lean: at + middle, certainty };
   }
   return best;
 }

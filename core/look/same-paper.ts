@@ -1,6 +1,6 @@
 import { type Block, between, joined, rootOf } from "./blocks.ts";
 import { area, hullOf, meet, type Point } from "./hull.ts";
-import type { Mark } from "./ink.ts";
+import { acrossLines, rowsAgree } from "./same-rows.ts";
 
 /*
  * Which blocks of text are of one paper. All lengths are heights of a letter. Thresholds were chosen on drawn sheets
@@ -21,8 +21,6 @@ const mostStray = 12;
 const mostTurned = 12;
 const certain = 0.3;
 const leastMarksOfLines = 15;
-/** Share of a block's marks that stand beside the other one. */
-const leastInRows = 0.4;
 /** Gaps within a receipt: between its parts from top to bottom, before its last lines, and from left to right. */
 const mostBelow = 8;
 const fewLines = 8;
@@ -83,12 +81,15 @@ function isSame(one: Block, other: Block, size: number): boolean {
   if (gap < near * size || areWhole(one, other)) return true;
   const isParted = one.region !== other.region;
   if (Math.min(one.marks.length, other.marks.length) < crumb) return !isParted && gap < mostStray * size;
+  const { lean } = weightOf(one) >= weightOf(other) ? one : other;
+  // Before their lines: of a column of short amounts it is not clear which way they run.
+  if (!isParted && rowsAgree(one, other, { lean, size })) return true;
   const isTurned =
     [one, other].every(({ certainty, marks }) => certainty >= certain && marks.length >= leastMarksOfLines) &&
     Math.abs(between(one.lean, other.lean)) > mostTurned;
   if (isTurned) return !isParted && gap < mostBeside * size;
   const spans = spansOf(one, other);
-  return isParted ? isFolded(spans, size) : isWithin(one, other, { spans, size });
+  return isParted ? isFolded(spans, size) : isWithin(spans, size);
 }
 
 interface Spans {
@@ -99,22 +100,19 @@ interface Spans {
   width: number;
   /** Height of the lower one across the lines. */
   lower: number;
-  /** Position of a point across the lines. */
-  across(point: Point): number;
 }
 
 /** Two blocks along and across the lines of the one whose lines are more certain. */
 function spansOf(one: Block, other: Block): Spans {
   const { lean } = weightOf(one) >= weightOf(other) ? one : other;
-  const [c, s] = [Math.cos((lean * Math.PI) / 180), Math.sin((lean * Math.PI) / 180)];
-  const across = ({ x, y }: Point) => y * c - x * s;
+  const [across, along] = [acrossLines(lean), acrossLines(lean - 90)];
   const spans = (at: (point: Point) => number) =>
     [range(one.hull.map(at)), range(other.hull.map(at))] as const;
-  const [u, v] = [spans(({ x, y }) => x * c + y * s), spans(across)];
+  const [u, v] = [spans(along), spans(across)];
   const gap = ([a, b]: typeof u) => Math.max(a.from, b.from) - Math.min(a.to, b.to);
   const length = ({ from, to }: { from: number; to: number }) => to - from;
   return {
-    ...{ beside: gap(u), below: gap(v), across },
+    ...{ beside: gap(u), below: gap(v) },
     width: Math.max(u[0].to, u[1].to) - Math.min(u[0].from, u[1].from),
     lower: Math.min(length(v[0]), length(v[1])),
   };
@@ -122,48 +120,16 @@ function spansOf(one: Block, other: Block): Spans {
 
 const range = (values: readonly number[]) => ({ from: Math.min(...values), to: Math.max(...values) });
 
-/** What a fold or a tear parts stands one below the other and is equally wide, or is the last lines. */
+/** What a fold or a tear parts stands one below the other and is equally wide; a few lines alone are no receipt. */
 function isFolded({ beside, below, width, lower }: Spans, size: number): boolean {
-  if (beside >= 0 || below >= mostFold * size) return false;
-  return lower < fewLines * size || -beside > leastColumn * width;
+  if (beside >= 0) return false;
+  if (lower < fewLines * size) return below < mostBeforeFewLines * size;
+  return below < mostFold * size && -beside > leastColumn * width;
 }
 
-/**
- * Of one bright region: parts of a paper are near each other, or stand in the same rows, such as names and amounts, and the columns
- * of a page.
- */
-function isWithin(one: Block, other: Block, { spans, size }: { spans: Spans; size: number }): boolean {
-  const { beside, below, lower, across } = spans;
+/** Of one bright region: parts of a paper are near each other. */
+function isWithin(spans: Spans, size: number): boolean {
+  const { beside, below, lower } = spans;
   if (beside < 0) return below < (lower < fewLines * size ? mostBeforeFewLines : mostBelow) * size;
-  if (beside < mostBeside * size) return true;
-  return below < 0 && rowsAgree(one, other, { across, size });
+  return beside < mostBeside * size;
 }
-
-/** Most marks of the smaller block stand in a row of the larger one; a little up or down, as the lines lean. */
-function rowsAgree(
-  one: Block,
-  other: Block,
-  { across, size }: { across(point: Point): number; size: number },
-): boolean {
-  const rows = ({ marks }: Block) => marks.map((mark) => across(middleOf(mark))).sort((a, b) => a - b);
-  const [large, small] = one.marks.length >= other.marks.length ? [one, other] : [other, one];
-  const wanted = rows(large);
-  const [first = 0, last = 0] = [wanted[0], wanted.at(-1)];
-  // What stands above or below the other block, such as a barcode, has no row in it.
-  const given = rows(small).filter((row) => row >= first - size && row <= last + size);
-  if (given.length < leastInRows * small.marks.length) return false;
-  return [-0.4, -0.2, 0, 0.2, 0.4].some((shift) => {
-    let at = 0;
-    const found = given.filter((row) => {
-      const low = row + (shift - 0.35) * size;
-      while (at < wanted.length && (wanted[at] as number) < low) at += 1;
-      return at < wanted.length && (wanted[at] as number) <= low + 0.7 * size;
-    });
-    return found.length >= 0.8 * given.length;
-  });
-}
-
-const middleOf = ({ left, right, top, bottom }: Mark): Point => ({
-  x: (left + right) / 2,
-  y: (top + bottom) / 2,
-});

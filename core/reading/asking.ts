@@ -42,6 +42,7 @@ export class Asking {
   /** What the newest call is about. */
   asked: Pages.Piece[] = [];
   readonly pageSizes: PageSize[] = [];
+  readonly looks = new Map<number, Look>();
   /** Of a document whose pages are drawn. */
   textLayers: TextLayers | undefined;
   imageMs = 0;
@@ -53,9 +54,7 @@ export class Asking {
   readonly #sent = new Map<string, Sent>();
   readonly #callOf = new Map<string, { piece: Pages.Piece; call: number }>();
   readonly #quality = new Map<string, Quality>();
-  readonly #looks = new Map<number, Look>();
   #isTiled = false;
-  readonly #receipts = new Map<number, number>();
   readonly #calls: CallRecord[] = [];
   /** What was said beside pictures, by call. */
   readonly #fileTexts: { call: number; text: string }[] = [];
@@ -88,8 +87,7 @@ export class Asking {
    */
   async run(): Promise<void> {
     // Loaded for such documents alone, and before a page is drawn: its text is read right behind it.
-    const { kind, first } = this.#work.document;
-    if (kind === "pdf" && first.cut === undefined)
+    if (this.#work.document.kind === "pdf" && this.#work.document.first.cut === undefined)
       this.textLayers = new (await import("./text-layer.ts")).TextLayers(this.#work);
     const wish = this.#wish();
     const { steps } = this.#work;
@@ -169,16 +167,11 @@ export class Asking {
     return this.#quality.size === 0 ? null : qualityOfAll([...this.#quality.values()]);
   }
 
-  /** Receipts on those pages that have several. */
-  get receipts(): number {
-    return [...this.#receipts.values()].reduce((sum, found) => sum + found, 0);
-  }
-
   /** What the pages themselves say of their rows: by their text, or by the look. */
   async seenRows(): Promise<{ printed: number | null; seen: number | null }> {
     const said = await this.textLayers?.rows();
     if (said !== undefined) return said;
-    const looks = this.#model.look ? [...this.#looks.values()] : [];
+    const looks = this.#model.look ? [...this.looks.values()] : [];
     const isKnown = looks.length > 0 && looks.every(({ turn }) => turn !== null);
     const amounts = looks.flatMap(({ lines }) => lines.filter(({ amount }) => amount)).length;
     return { printed: null, seen: isKnown ? amounts : null };
@@ -221,15 +214,14 @@ export class Asking {
 
   #open(part: Pages.Piece[], wish: Pages.Wish): Ready {
     const group = Pages.open(this.#work.document, part, wish, {
-      ...{ looks: this.#looks, pages: this.#work.pages.length },
+      ...{ looks: this.looks, pages: this.#work.pages.length },
       seeksBlank: this.isOfPages || this.#work.part !== undefined || this.#work.document.kind === "pdf",
       texts: this.textLayers,
-      onPrepared: ({ of: page, sent, blank, quality, receipts, ms, ...piece }) => {
+      onPrepared: ({ of: page, sent, blank, quality, ms, ...piece }) => {
         this.imageMs += ms;
         const { number, width, height, unit } = page;
         this.#noteSize({ page: number, width, height, unit });
         this.textLayers?.read(page);
-        this.#receipts.set(page.number, receipts);
         if (blank && piece.tile === undefined) this.blank.push(page.number);
         if (blank) return;
         this.#sent.set(nameOf(piece), sent);

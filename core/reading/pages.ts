@@ -49,8 +49,6 @@ interface Prepared extends Piece {
   ms: number;
   /** Undefined where the page was not looked at. */
   quality: Quality | undefined;
-  /** Receipts that lie on it; 0 where there is one, or it was not looked at. */
-  receipts: number;
 }
 
 /** The pieces of one call with the room that they share; `pieces` without those that are blank. */
@@ -156,9 +154,7 @@ export async function open(
         // Its words are only not drawn.
         const blank = prepared.blank === true && !(await how.texts?.isWithoutFonts(piece.of));
         const quality = look && qualityOf(look.legibility, wholeOf(prepared, piece.tile));
-        const receipts = look?.papers.length ?? 0;
-        const ms = Date.now() - startedAt;
-        how.onPrepared({ ...piece, sent: described(prepared), blank, quality, receipts, ms });
+        how.onPrepared({ ...piece, sent: described(prepared), blank, quality, ms: Date.now() - startedAt });
         if (!blank) sent.push({ piece, prepared });
       }
       printed = sent.map(({ piece }) => piece);

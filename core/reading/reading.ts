@@ -168,7 +168,8 @@ async function examine(
   const whole = Examine.whole(work, value);
   const account = Examine.accounted(work, value, whole, { ...(await asking.seenRows()), unclear });
   const fromTextLayer = (await asking.textLayers?.pathsFrom(value)) ?? [];
-  const { blank, limited, receipts } = asking;
+  const { blank, limited } = asking;
+  const receipts = [...asking.looks.values()].flatMap(({ papers }) => papers).length;
   const warnings = Warning.ofPages({ blank, limited, disagree, fromTextLayer, receipts });
   return { result: value, ...whole, ...account, warnings: [...warnings, ...Warning.ofRows(account)] };
 }

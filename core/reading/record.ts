@@ -6,8 +6,9 @@ import type * as Document from "#core/document/document";
 import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
+import { answered } from "./parts/answered.ts";
 import type { Performed } from "./reading.ts";
-import type { Artifact, Extract, PartAnswer, StoredPart } from "./schema.ts";
+import type { Artifact, Extract } from "./schema.ts";
 import type { Services } from "./services.ts";
 
 /* The record of an attempt: an artifact, its key, and the part of it that is returned to callers. */
@@ -44,12 +45,8 @@ export function answerOf(artifact: Artifact): Extract {
     documents,
     ...answer
   } = artifact;
-  return documents === undefined ? answer : { ...answer, documents: partsOf(documents) };
+  return documents === undefined ? answer : { ...answer, documents: answered(documents) };
 }
-
-/** Several documents of one file as they are answered. */
-export const partsOf = (stored: readonly StoredPart[]): PartAnswer[] =>
-  stored.map(({ sent, sent_pages, calls, text_layer, raw_model_text, finish_reason, ...answer }) => answer);
 
 /** An error as it is stored, so that later answers are as complete as the first. */
 export function storedError({ code, message, details }: AppError): NonNullable<Extract["error"]> {

@@ -89,7 +89,7 @@ test("without split several receipts are read as one, and the answer says how ma
   const { answer } = await performed(bytes, "never", true);
   expect(answer).toMatchObject({
     result: { total: "1.00" },
-    warnings: [{ code: "several_receipts", found: 3 }],
+    warnings: expect.arrayContaining([{ code: "several_receipts", found: 3 }]),
   });
   expect(answer.documents).toBeUndefined();
   expect(model.requests).toHaveLength(1);

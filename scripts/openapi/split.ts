@@ -1,5 +1,5 @@
 import * as z from "zod";
-import * as Canonical from "#core/canonical/schema";
+import * as Schema from "#core/canonical/schema";
 import { Embedded } from "#core/einvoice/schema";
 import { Quality } from "#core/reading/quality";
 import { Rows } from "#core/reading/rows/schema";
@@ -21,7 +21,7 @@ const PartAnswer = z
     ...{ status: Extract.shape.status, result: Extract.shape.result },
     ...{ complete: Complete.optional(), rows: Rows.optional() },
     ...{ schema_ok: Extract.shape.schema_ok, schema_errors: Extract.shape.schema_errors },
-    ...{ normalized: Canonical.Normalized, checks: z.array(Canonical.Check), warnings: Warnings },
+    ...{ normalized: Schema.Normalized, checks: z.array(Schema.Check), warnings: Warnings },
     ...{ quality: Quality.nullable().optional(), embedded: Embedded.optional() },
     ...{ usage: Usage, error: StoredError.optional() },
   })

@@ -1,4 +1,4 @@
-import * as Record from "#core/reading/record";
+import { answered } from "#core/reading/parts/answered";
 import type { Artifact } from "#core/reading/schema";
 import type { RunRow } from "#core/run/run.sql";
 import type { Item } from "#core/run/schema";
@@ -35,7 +35,7 @@ export async function of(run: About, row: Row, artifact: Artifact): Promise<Item
     normalized: known.normalized ?? computed.normalized,
     checks: known.checks ?? computed.checks,
     ...(artifact.rows === undefined ? {} : { complete: artifact.complete ?? null, rows: artifact.rows }),
-    ...(artifact.documents === undefined ? {} : { documents: Record.partsOf(artifact.documents) }),
+    ...(artifact.documents === undefined ? {} : { documents: answered(artifact.documents) }),
     ...(artifact.quality === undefined ? {} : { quality: artifact.quality }),
     ...(artifact.embedded === undefined ? {} : { embedded: artifact.embedded }),
     model: model ?? null,
