@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import * as HangingHeic from "#core/document/fixtures/hanging-heic";
 
@@ -29,8 +30,8 @@ function ticksOf(pid: number): number | undefined {
 test.skipIf(process.platform !== "linux")(
   "a decoder that never returns from WebAssembly ends when its parent is killed",
   async () => {
-    const picture = new URL("heif/fixtures/odd-size.heic", import.meta.url);
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", parent, picture.pathname], {
+    const picture = fileURLToPath(new URL("heif/fixtures/odd-size.heic", import.meta.url));
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", parent, picture], {
       cwd: new URL("../..", import.meta.url),
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -287,6 +287,8 @@ export function foldsOf(r: Random, { width, height }: Pick<Paper, "width" | "hei
 /** Blur, noise and JPEG, as a camera adds them. */
 export async function worn(r: Random, svg: Buffer, wear: number): Promise<Buffer> {
   const blur = r.chance(0.5) ? r.between(0.4, 1.6) * wear : 0;
+  // Tests share a process, and the product blocks what it does not read itself (core/image/native.ts).
+  sharp.unblock({ operation: ["VipsForeignLoadSvg"] });
   let picture = sharp(svg).flatten({ background: "#ffffff" }).removeAlpha();
   if (blur > 0.3) picture = picture.blur(blur);
   const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
