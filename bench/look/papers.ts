@@ -21,7 +21,7 @@ const singles = 60;
 
 type Drawn = Sheet & { ground: Ground };
 
-export interface Set {
+interface Set {
   sheets: Drawn[];
   alone: Case[];
 }
