@@ -81,6 +81,19 @@ export function share(room: Room): { imageTokens: number; maxTokens: number } {
   return { imageTokens: Math.min(each, bounds.most), maxTokens };
 }
 
+/**
+ * What `Document.prepare` gets for a picture that may take so many tokens of this processor, within the operator's limit of
+ * pixels: tokens of 1,024 pixels.
+ */
+export function preparedTokens(
+  processor: Processor.Processor,
+  tokens: number,
+  maxPixels: number = Number.POSITIVE_INFINITY,
+): number {
+  const pixels = Math.min(Processor.pixelsFor(processor, tokens), maxPixels);
+  return Math.max(minImageTokens, Math.floor(pixels / patchPixels ** 2));
+}
+
 /** The least context in which an answer gets its figure, beside the smallest picture. A smaller one shortens the answer. */
 export function leastContext({
   promptTokens,

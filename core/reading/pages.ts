@@ -219,11 +219,7 @@ async function imageTokensEach(wish: Wish, pieces: readonly Opened[]): Promise<n
     const maxOutputTokens = Math.min(room.maxOutputTokens, usualOf(pieces, wish) ?? Number.POSITIVE_INFINITY);
     const share = Budget.share({ ...room, maxOutputTokens, images: pieces.length });
     const { processor } = Profiles.choose(server.model, server.profile);
-    const pixels = Math.min(
-      Processor.pixelsFor(processor, share.imageTokens),
-      server.maxPixels ?? Number.POSITIVE_INFINITY,
-    );
-    return Math.max(Budget.minImageTokens, Math.floor(pixels / Budget.patchPixels ** 2));
+    return Budget.preparedTokens(processor, share.imageTokens, server.maxPixels);
   } catch (thrown) {
     if (Budget.isPromptTooLong(thrown)) return undefined;
     throw thrown;

@@ -57,7 +57,8 @@ export async function partOf(work: Work, reads: readonly Read[], at: number): Pr
   return { ...head, ...(await answerOf(work, reads, embedded)), ...embedded, ...pagesOf(reads) };
 }
 
-function usageOf(reads: readonly Read[]): StoredPart["usage"] {
+/** Of all of them together. */
+export function usageOf(reads: readonly Read[]): StoredPart["usage"] {
   const sum = (of: keyof StoredPart["usage"]) =>
     reads.reduce((total, { performed }) => total + performed.answer.usage[of], 0);
   return {

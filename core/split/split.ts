@@ -8,7 +8,7 @@ import type { StoredPart } from "#core/reading/schema";
 import type { Warning } from "#core/reading/warning";
 import type { Work } from "#core/reading/work";
 import { begins } from "./begins.ts";
-import { joined, partOf, type Read } from "./parts.ts";
+import { joined, partOf, type Read, usageOf } from "./parts.ts";
 import { type Unit, unitsOf } from "./units.ts";
 
 /*
@@ -104,11 +104,7 @@ function together(model: Config.Model, work: Work, reads: readonly Read[]): Perf
       ...base.answer,
       quality: qualities.length === 0 ? null : qualityOfAll(qualities),
       model: performed.findLast(({ answer }) => answer.model !== "")?.answer.model ?? base.answer.model,
-      usage: {
-        prompt_tokens: sum(({ answer }) => answer.usage.prompt_tokens),
-        completion_tokens: sum(({ answer }) => answer.usage.completion_tokens),
-        attempts: sum(({ answer }) => answer.usage.attempts),
-      },
+      usage: usageOf(reads),
     },
     timingsMs: {
       image: sum(({ timingsMs }) => timingsMs.image),

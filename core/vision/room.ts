@@ -240,11 +240,7 @@ export class Room {
   /** Prepares the pictures for at most so many of the server's tokens each, and the operator's limit of pixels. */
   async #prepare(serverTokens: number): Promise<void> {
     const ours = Math.floor(serverTokens / this.#ratio);
-    const pixels = Math.min(
-      Processor.pixelsFor(this.#profile.processor, ours),
-      this.#wish.server.maxPixels ?? Number.POSITIVE_INFINITY,
-    );
-    let patches = Math.floor(pixels / Budget.patchPixels ** 2);
+    let patches = Budget.preparedTokens(this.#profile.processor, ours, this.#wish.server.maxPixels);
     for (let tries = 0; tries < maxRoundings; tries++) {
       this.#sent = await this.#wish.prepare(Math.max(Budget.minImageTokens, patches), this.#encodeAs);
       // Sides are cut to whole patches of 32 pixels: another processor may round them up.
