@@ -44,6 +44,6 @@ describe("the queue's worker is killed", () => {
       expect(done.row.status).toBe("succeeded");
       expect(done.asked).toBe(asked);
     },
-    60_000,
+    90_000,
   );
 });

@@ -14,7 +14,11 @@ const Report = z.object({
   numPendingTests: z.number(),
   numTodoTests: z.number(),
   testResults: z.array(
-    z.object({ status: z.string(), assertionResults: z.array(z.object({ status: z.string() })) }),
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      assertionResults: z.array(z.object({ status: z.string(), fullName: z.string() })),
+    }),
   ),
 });
 
@@ -36,6 +40,29 @@ export function count(report: string | undefined, status: number): Totals {
     failed: failed === 0 && (status !== 0 || !success) ? 1 : failed,
     skipped: numbers.numPendingTests + numbers.numTodoTests,
   };
+}
+
+/**
+ * The files in which a test failed, with those tests' full names (none for a file that could not be loaded).
+ * @param report - vitest's JSON.
+ */
+export function failedFiles(report: string): { file: string; tests: string[] }[] {
+  return Report.parse(JSON.parse(report))
+    .testResults.filter(({ status }) => status === "failed")
+    .map(({ name, assertionResults }) => ({
+      file: name,
+      tests: assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
+    }));
+}
+
+/**
+ * The totals of a run whose failed files were run a second time, alone: what failed both times has failed.
+ * @param first - the totals of the whole run;
+ * @param again - those of the failed files alone.
+ */
+export function repeated(first: Totals, again: Totals): Totals {
+  const failed = Math.min(first.failed, again.failed);
+  return { ...first, passed: first.passed + first.failed - failed, failed };
 }
 
 /** The closing line that CI reads: `N passed, N failed`, and `, N skipped` when there are any. */
