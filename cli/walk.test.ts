@@ -44,6 +44,7 @@ let refusing: Awaited<ReturnType<typeof serve>>;
 beforeAll(async () => {
   cli = open();
   cli.file("labels.json", Buffer.from('[{"file":"a.jpg","total":"1"}]'));
+  cli.file("there.csv", "by hand");
   cli.file("pictures/a.jpg", Buffer.from("\xff\xd8\xff a picture to look at", "latin1"));
   refusing = await serve([
     {
@@ -63,6 +64,7 @@ const values: Readonly<Record<string, string>> = {
   dir: "pictures",
   file: "pictures/a.jpg",
   labels: "labels.json",
+  paths: "labels.json",
   "--out": "out.json",
 };
 
@@ -84,6 +86,26 @@ function needed(command: Command): { name: string; args: string[] }[] {
     })),
   ];
 }
+
+it("a file is written by the options of which the walk knows it", () => {
+  const writing = commands.flatMap(({ command, name }) =>
+    command.options
+      .filter((each) => each.required && /\bwrite\b/.test(each.description))
+      .map(({ long }) => `${name} ${long}`),
+  );
+  expect(writing.toSorted()).toEqual([
+    ...["artifact get --out", "backup --out", "batch --out", "diff --worst"],
+    ...[
+      "eval --junit",
+      "eval --report",
+      "eval --worst",
+      "gt convert --out",
+      "gt from-run --out",
+      "gt get --out",
+    ],
+    ...["rerun --out", "results --out"],
+  ]);
+});
 
 it("there are as many commands as the walk is about, each with a description", () => {
   expect(commands.length).toBeGreaterThanOrEqual(39);
@@ -125,6 +147,26 @@ describe.each(commands)("$name", ({ command, path }) => {
       expect({ code, message }).toMatchObject({ code: "usage", message: expect.stringContaining(name) });
     }
   });
+
+  const writes = command.options.filter((each) => each.required && /\bwrite\b/.test(each.description));
+  it.runIf(writes.length > 0)(
+    "a file that exists is refused before the work, and stays as it is",
+    async () => {
+      const more = { batch: ["pictures"], eval: ["--fail-under", "total=1"] }[path[0] ?? ""] ?? [];
+      const others = needed(command).filter(({ name }) => name !== "--out");
+      const args = [...others.flatMap((each) => each.args), ...more];
+      for (const { long } of writes) {
+        const taken = [long ?? "", "there.csv", "--json"];
+        const { status, stdout } = await cli.run([...path, ...args, ...taken], {
+          env: { OCRLTY_URL: refusing.url, OCRLTY_API_KEY: "key-1" },
+        });
+        expect({ status, error: Envelope.parse(documentOf(stdout)).error.message }, long).toEqual({
+          ...{ status: exit.failed, error: "there.csv exists: name another file, or add --force" },
+        });
+      }
+      expect(cli.read("there.csv")).toBe("by hand");
+    },
+  );
 
   it.runIf(command.options.some(({ long }) => long === "--url"))(
     "with --json a refusal of the server is one document, as the server said it",

@@ -154,6 +154,22 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
     expect(cli.read("plain.html")).not.toContain("data:image/jpeg");
     expect(again.status).toBe(0);
     expect(JSON.parse(again.stdout)).toMatchObject({ gt_name: "labels.jsonl", bars: [] });
+    // The labels that it reads are not written over, and the figures are there when a file is not.
+    const own = await cli.run([...args, "--worst", "labels.jsonl", "--force"], { env });
+    expect([own.status, own.stderr, own.stdout]).toEqual([
+      ...[2, expect.stringContaining("labels.jsonl is a file that this command reads"), ""],
+    ]);
+    expect(cli.read("labels.jsonl")).toContain('"tax":"3.00"');
+    const late = await cli.run([...args, "--fail-under", "tax=0", "--worst", "late.csv"], {
+      env,
+      onSay: (line) => {
+        if (line.startsWith("reached")) cli.file("late.csv", "by hand");
+      },
+    });
+    expect([late.status, late.stdout]).toEqual([2, expect.stringMatching(/^subtotal +100\.0 %/m)]);
+    expect([late.stderr, cli.read("late.csv")]).toEqual([
+      ...[expect.stringContaining("late.csv exists"), "by hand"],
+    ]);
     const wrong = await cli.run([...args, "--fail-under", "sum=1"], { env });
     expect([wrong.status, wrong.stderr]).toEqual([
       2,

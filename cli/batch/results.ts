@@ -1,6 +1,6 @@
 /** Writes results to a file or to stdout. */
 import * as fs from "node:fs";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { type Command, Option } from "commander";
 import * as z from "zod";
@@ -63,31 +63,8 @@ function lineItemsFile(file: string): string {
 }
 
 /** The files that `--out` names. */
-function filesOf(out: string): string[] {
+export function filesOf(out: string): string[] {
   return formatOf(out) === "csv" ? [out, lineItemsFile(out)] : [out];
-}
-
-interface Check {
-  force: boolean;
-  cwd: string;
-  /** A file that may be replaced anyway. */
-  mine?: (file: string) => boolean;
-}
-
-/** Checks before the start what would otherwise fail at the end of a long run. Throws UsageError. */
-export function checkOut(out: string, check: Check): void {
-  for (const file of filesOf(out)) checkFile(file, check);
-}
-
-/** The same for a single file of any name. */
-export function checkFile(file: string, { force, cwd, mine }: Check): void {
-  const short = relative(cwd, file);
-  const name = short.startsWith("..") ? file : short;
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
-  if (stat?.isDirectory()) throw new UsageError(`${name} is a folder`);
-  if (stat !== undefined && !force && !mine?.(file))
-    throw new UsageError(`${name} exists: name another file, or add --force`);
-  if (!fs.existsSync(dirname(file))) throw new UsageError(`there is no folder for ${name}`);
 }
 
 const downloadMs = 2 * 60_000;

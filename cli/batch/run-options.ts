@@ -1,5 +1,6 @@
 /** Options of the commands that start a run, and what the API calls them. */
 import type { Command } from "commander";
+import * as Output from "#cli/files/output";
 import type { Context } from "#cli/terminal/context";
 import { batches, documents } from "#spec/limits";
 import * as Options from "./options.ts";
@@ -35,7 +36,7 @@ export function add(command: Command, defaults: { task: string; concurrency: str
       "--out <file>",
       "wait for its end, and write the results to this .csv, .tsv, .xlsx, .jsonl or .json",
     )
-    .option("--force", "overwrite an existing file")
+    .option(...Output.force)
     .option("--keep-inputs", "keep the pictures on the server until the run is deleted, for reruns")
     .option(...Options.noLook)
     .option(

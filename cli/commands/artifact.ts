@@ -7,7 +7,7 @@ import { text as readText } from "node:stream/consumers";
 import { Command } from "commander";
 import * as z from "zod";
 import * as Options from "#cli/batch/options";
-import * as Results from "#cli/batch/results";
+import * as Output from "#cli/files/output";
 import { CallError } from "#cli/server/call-error";
 import * as Client from "#cli/server/client";
 import * as DebugRoutes from "#cli/server/debug-routes";
@@ -49,7 +49,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   ])
     .option("--attempt <n>", "the record of this attempt, one that was to be repeated")
     .option("--out <file>", "write it to this file instead of stdout")
-    .option("--force", "overwrite an existing file")
+    .option(...Output.force)
     .action((id: string, options: ArtifactOptions) =>
       run(context, done, options, (server) => get(context, server, idOf(id), options)),
     );
@@ -117,7 +117,7 @@ async function get(
     return;
   }
   const file = resolve(context.cwd, options.out);
-  Results.checkFile(file, { force: options.force === true, cwd: context.cwd });
+  Output.check(context, [file], options);
   await Download.save(context, server, path, file);
   context.out(
     options.json ? `${JSON.stringify({ request_id: id, file })}\n` : `${Text.shown(options.out)}\n`,

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command, Option } from "commander";
 import * as z from "zod";
 import * as Options from "#cli/batch/options";
+import * as Output from "#cli/files/output";
 import type { Answer, Target } from "#cli/server/answer";
 import { CallError } from "#cli/server/call-error";
 import * as Failure from "#cli/server/failure";
@@ -47,7 +48,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     .addOption(new Option("--kind <kind>", "only these").choices(["extracts", "batches", "evals"]))
     .option("--key-id <id>", "only this key's artifacts")
     .option("--verify", "compare every artifact with the manifest")
-    .option("--force", "overwrite an existing file")
+    .option(...Output.force)
     .action(async (options: BackupOptions) => done(await backup(context, options)));
   Help.add(Options.common(backups, "the result on one line of JSON"), {
     about,
@@ -77,10 +78,9 @@ async function backup(context: Context, options: BackupOptions): Promise<Exit> {
   // Not a required option in commander, because `backup verify` would then need it too.
   if (options.out === undefined) throw new UsageError("name the file to write: --out backup.tar.gz");
   const path = resolve(context.cwd, options.out);
-  if (fs.existsSync(path) && !options.force)
-    throw new UsageError(`${options.out} exists: name another file, or add --force`);
+  Output.check(context, [options.out], options);
   // The file gets the backup's name only once it is complete.
-  const draft = `${path}.part`;
+  const draft = Output.draftOf(path);
   const server = await Server.connect(context, options);
   try {
     await fetchTo(context, server, query(options), draft);

@@ -65,6 +65,20 @@ describe("ocrlty gt convert", () => {
     expect(() => cli.read("w.jsonl")).toThrow();
   });
 
+  test("never writes over the labels that it reads, and not over others without --force", async () => {
+    const text = JSON.stringify(records);
+    cli.file("labels.json", text);
+    cli.file("other.jsonl", "corrected by hand");
+    const own = await convert("records", "labels.json", "--force", "--out", "labels.json");
+    expect([own.status, own.stderr, cli.read("labels.json")]).toEqual([
+      ...[2, "error: labels.json is a file that this command reads: name another one\n", text],
+    ]);
+    const other = await convert("records", "labels.json", "--out", "other.jsonl");
+    expect([other.status, cli.read("other.jsonl")]).toEqual([2, "corrected by hand"]);
+    expect((await convert("records", "labels.json", "--force", "--out", "other.jsonl")).status).toBe(0);
+    expect(cli.read("other.jsonl")).toContain("a.jpg");
+  });
+
   test("refuses options that have no meaning for the format, and a record without a picture for CORD", async () => {
     cli.file("labels.json", '[{"totals.total":"1"},{"file":"a.jpg","totals.total":"1"}]');
     const refusals = [

@@ -1,6 +1,7 @@
 /** Converts labels of other data sets to our records, and our records to CORD's names, on this machine. */
 import * as fs from "node:fs";
 import { basename, join, resolve } from "node:path";
+import * as Output from "#cli/files/output";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
 import {
@@ -32,6 +33,8 @@ interface Wish extends Options {
   task: string;
   to: "records" | "cord";
   out: string | undefined;
+  /** Whether `out` may exist. */
+  force: boolean | undefined;
 }
 
 /** The default task: receipt_v1 has a field for everything that is converted. */
@@ -62,6 +65,7 @@ export async function convert(context: Context, wish: Wish): Promise<Summary> {
     filesAt(resolve(context.cwd, path), extensions[wish.format], path),
   );
   if (files.length === 0) throw new UsageError(`no ${extensions[wish.format].join(" or ")} there`);
+  Output.check(context, [wish.out], { force: wish.force, inputs: files });
   const summary: Summary = { files: files.length, records: 0, left_out: {} };
   const out = wish.out === undefined ? undefined : resolve(context.cwd, wish.out);
   await Known.write(context, linesOf(files, wish, summary), out);

@@ -4,6 +4,7 @@ import { rename, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as z from "zod";
+import * as Output from "#cli/files/output";
 import { type Context, UsageError } from "#cli/terminal/context";
 import type { Answer, Target } from "./answer.ts";
 import { CallError } from "./call-error.ts";
@@ -70,16 +71,16 @@ export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Writes a stream to a file in one step: an incomplete file never has the name. */
+/** Writes a stream to a file in one step: an incomplete file never has the name. Pipes are written to as they are. */
 export async function writeWhole(
   context: Pick<Context, "signal">,
   source: Readable,
   file: string,
 ): Promise<void> {
-  const draft = `${file}.${process.pid}.part`;
+  const draft = Output.isStream(file) ? undefined : Output.draftOf(file);
   try {
-    await pipeline(source, fs.createWriteStream(draft), { signal: context.signal });
-    await rename(draft, file);
+    await pipeline(source, fs.createWriteStream(draft ?? file), { signal: context.signal });
+    if (draft !== undefined) await rename(draft, file);
   } catch (error) {
     context.signal.throwIfAborted();
     if (error instanceof CallError || error instanceof UsageError) throw error;
@@ -88,7 +89,7 @@ export async function writeWhole(
       throw new UsageError(`cannot write ${file}: ${error.message}`);
     throw fault("the download broke off", error);
   } finally {
-    await rm(draft, { force: true });
+    if (draft !== undefined) await rm(draft, { force: true });
   }
 }
 

@@ -5,7 +5,7 @@ import { compare } from "#cli/diff/compare";
 import * as Show from "#cli/diff/show";
 import * as Sides from "#cli/diff/sides";
 import * as Worst from "#cli/diff/worst";
-import { write } from "#cli/files/write";
+import * as Output from "#cli/files/output";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -16,6 +16,7 @@ interface DiffOptions extends Options.Common {
   values: Schema.EvaluationDiff["compared_by"];
   examples: string;
   worst?: string;
+  force?: boolean;
 }
 
 const help = {
@@ -49,7 +50,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
             .default("canonical"),
         )
         .option("--examples <n>", "how many of each kind are listed, at most 100", "5")
-        .option("--worst <file>", "write a CSV of the receipts, most broken values first"),
+        .option("--worst <file>", "write a CSV of the receipts, most broken values first")
+        .option(...Output.force),
       "the differences on one line of JSON",
     ),
     help,
@@ -60,6 +62,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 
 async function diff(context: Context, ids: readonly [string, string], options: DiffOptions): Promise<Exit> {
   const examples = Options.wholeNumber("--examples", options.examples, 100) ?? 0;
+  Output.check(context, [options.worst], options);
   const server = await Server.connect(context, options);
   try {
     const sides = await Sides.of(context, server, ids);
@@ -92,8 +95,9 @@ async function measured(
   context.say(`comparing ${documents} documents of ${first.run_id} and ${second.run_id}`);
   const found = await compare(context, server, sides, options.values);
   if (found.documents === 0) throw new UsageError(nothingInCommon);
-  if (options.worst !== undefined)
-    write(context, options.worst, await Worst.worst(context, server, sides, found));
+  // The figures are not held back by a file that cannot be written.
   context.out(options.json ? `${JSON.stringify(found)}\n` : Show.diff(found, options.examples, context));
+  if (options.worst !== undefined)
+    Output.write(context, options.worst, await Worst.worst(context, server, sides, found), options);
   return found.fields.some(({ verdict }) => verdict === "regressed") ? exit.items : exit.ok;
 }

@@ -1,13 +1,16 @@
 import { Command, Option } from "commander";
 import * as Options from "#cli/batch/options";
+import * as Results from "#cli/batch/results";
+import * as Run from "#cli/batch/run";
 import * as Bar from "#cli/evals/bar";
 import * as Evaluate from "#cli/evals/evaluate";
 import * as Show from "#cli/evals/show";
 import { tell } from "#cli/evals/tell";
-import { write } from "#cli/files/write";
+import * as Output from "#cli/files/output";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
+import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 
 interface EvalOptions extends Options.Common {
@@ -18,6 +21,7 @@ interface EvalOptions extends Options.Common {
   junit?: string;
   worst?: string;
   report?: string;
+  force?: boolean;
   /** False with --no-pictures. */
   pictures: boolean;
 }
@@ -57,6 +61,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
         .option("--junit <file>", "write the bars as JUnit XML, for CI")
         .option("--worst <file>", "write a CSV of the receipts, worst first")
         .option("--report <file>", "write the report, one HTML file")
+        .option(...Output.force)
         .option("--no-pictures", "leave the thumbnails of the worst receipts out of the report"),
       "the evaluation on one line of JSON",
     ),
@@ -65,25 +70,34 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 async function evaluate(context: Context, runId: string, options: EvalOptions): Promise<Exit> {
-  if (options.failUnder.map(Bar.parse).length === 0 && options.junit !== undefined)
+  const { gt: labels, imageKey, strMode, failUnder } = options;
+  const bars = failUnder.map(Bar.parse);
+  if (bars.length === 0 && options.junit !== undefined)
     throw new UsageError("--junit writes what --fail-under asks for: name at least one bar");
   if (!options.pictures && options.report === undefined)
     throw new UsageError("--no-pictures is about --report: name its file");
+  const { junit, worst, report, force } = options;
+  Output.check(context, [junit, worst, report], { force, inputs: [labels] });
   const server = await Server.connect(context, options);
   try {
-    const { gt: labels, imageKey, strMode } = options;
+    const run = await Run.get(server, { runId }, context.signal);
+    if (bars.length > 0) Bar.checkFields(bars, await Results.fieldsOf(context, server, run.task_id));
     const evaluation = await Evaluate.evaluate(context, server, { runId, labels, imageKey, strMode });
-    if (options.worst !== undefined) {
-      const samples: Wire.Sample[] = [];
-      for await (const sample of Evaluate.samples(context, evaluation)) samples.push(sample);
-      write(context, options.worst, Show.worst(samples, await Evaluate.runOf(context, server, runId)));
-    }
-    if (options.report !== undefined)
-      write(context, options.report, await Evaluate.report(context, server, evaluation, options));
-    const judged = tell(context, evaluation, { bars: options.failUnder, json: options.json });
-    if (options.junit !== undefined) write(context, options.junit, Show.junit(evaluation, judged));
+    // The figures are not held back by a file that cannot be written.
+    const judged = tell(context, evaluation, { bars: failUnder, json: options.json });
+    const write = (name: string, text: string) =>
+      Output.write(context, name, text, { force, inputs: [labels] });
+    if (junit !== undefined) write(junit, Show.junit(evaluation, judged));
+    if (worst !== undefined) write(worst, Show.worst(await samplesOf(context, evaluation), run));
+    if (report !== undefined) write(report, await Evaluate.report(context, server, evaluation, options));
     return judged.every(({ ok }) => ok) ? exit.ok : exit.items;
   } finally {
     await server.close();
   }
+}
+
+async function samplesOf(context: Context, evaluation: Read.Shown): Promise<Wire.Sample[]> {
+  const samples: Wire.Sample[] = [];
+  for await (const sample of Evaluate.samples(context, evaluation)) samples.push(sample);
+  return samples;
 }

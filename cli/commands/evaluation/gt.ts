@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { Argument, Command, Option } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Run from "#cli/batch/run";
+import * as Output from "#cli/files/output";
 import * as Convert from "#cli/labels/convert";
 import * as Known from "#cli/labels/known";
 import * as Put from "#cli/labels/put";
@@ -17,7 +18,13 @@ A ground truth is what people say stands on papers: a record a picture, with the
 not scored, null says that the paper does not have it, "?" that it cannot be read, {"any": ["1.0", "1.00"]} lists what is right
 (docs/ground-truth.md). Ground truths of one name are versions: \`get\` gives the newest, \`put\` prints what was changed.`;
 
-type Shared = Options.Owned & { name?: string; out?: string; limit?: string; imageKey: string };
+type Shared = Options.Owned & {
+  name?: string;
+  out?: string;
+  force?: boolean;
+  limit?: string;
+  imageKey: string;
+};
 
 /** `gt put|get|list|delete|from-run|convert`: labels that runs are measured by. */
 export function command(context: Context, done: (status: Exit) => void): Command {
@@ -100,8 +107,10 @@ function addGet(gt: Command, context: Context, done: (status: Exit) => void): vo
     })
       .argument("<name>", "its name, of which the newest version is taken, or its gt_id")
       .option("--out <file>", "write them there")
+      .option(...Output.force)
       .option(...keyId),
   ).action(async (which: string, options: Shared) => {
+    Output.check(context, [options.out], options);
     await withServer(context, options, async (server) => {
       const { content_url, content_expires_at, ...known } = await Known.find(context, server, {
         which,
@@ -196,8 +205,10 @@ function addFromRun(gt: Command, context: Context, done: (status: Exit) => void)
     )
       .argument("<run-id>", "a run that has ended")
       .requiredOption("--name <name>", "what the labels are called")
-      .option("--out <file>", "write its records there as well"),
+      .option("--out <file>", "write its records there as well")
+      .option(...Output.force),
   ).action(async (runId: string, options: Shared) => {
+    Output.check(context, [options.out], options);
     await withServer(context, options, async (server) => {
       const body = { run_id: runId, name: options.name };
       const request = {
@@ -226,6 +237,7 @@ interface ConvertOptions {
   extension: string;
   imageKey: string;
   out?: string;
+  force?: boolean;
   json?: boolean;
 }
 
@@ -260,11 +272,12 @@ function addConvert(gt: Command, context: Context, done: (status: Exit) => void)
       defaultImageKey,
     )
     .option("--out <file>", "write them there")
+    .option(...Output.force)
     .option("--json", "with --out: what was converted, on one line of JSON")
     .action(async (format: Convert.Format, paths: string[], options: ConvertOptions, command: Command) => {
       checkConvert(format, options, (name) => command.getOptionValueSource(name) === "cli");
-      const { to, task, extension, imageKey: key, out, absent = false } = options;
-      const wish = { format, paths, to, task, extension, imageKey: key, out, absent };
+      const { to, task, extension, imageKey: key, out, force, absent = false } = options;
+      const wish = { format, paths, to, task, extension, imageKey: key, out, force, absent };
       const summary = await Convert.convert(context, wish);
       const counts = `${Text.counted(summary.records, "record")} of ${Text.counted(summary.files, "file")}`;
       if (out === undefined) context.say(counts);

@@ -140,6 +140,7 @@ describe("batch", () => {
     ["an id that is none", ["in", "--run-id", "../x"], /1 to 100 letters/],
     ["a file that is there", ["in", "--out", "there.csv"], /there\.csv exists/],
     ["line items that are there", ["in", "--out", "l.csv"], /l\.line_items\.csv exists/],
+    ["its own manifest", ["own.jsonl", "--force", "--out", "own.jsonl"], /is a file that this command reads/],
     ["an unknown kind of file", ["in", "--out", "x.ods"], /\.csv, \.tsv, \.xlsx, \.jsonl or \.json/],
     ["a folder that is not there", ["in", "--out", "no/x.csv"], /there is no folder/],
     ["an unknown task", ["in", "--task", "unknown_v1"], /not_found/],
@@ -154,6 +155,7 @@ describe("batch", () => {
     fs.mkdirSync(join(rig.cli.dir, "empty"));
     rig.cli.file("others/a.jpg", "no picture");
     rig.cli.file("there.csv", "mine");
+    rig.cli.file("own.jsonl", '{"path":"in/a.jpg"}');
     rig.cli.file("l.line_items.csv", "mine");
     const { status, stdout, stderr } = await rig.batch(args);
     expect({ status, stdout }).toEqual({ status: exit.failed, stdout: "" });

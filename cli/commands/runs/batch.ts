@@ -17,6 +17,7 @@ import * as State from "#cli/batch/state";
 import * as Bar from "#cli/evals/bar";
 import * as Evaluate from "#cli/evals/evaluate";
 import { tell } from "#cli/evals/tell";
+import * as Output from "#cli/files/output";
 import * as Named from "#cli/labels/named";
 import { CallError } from "#cli/server/call-error";
 import * as Server from "#cli/server/server";
@@ -97,9 +98,9 @@ async function begin(context: Context, source: string | undefined, options: Batc
   const runId = options.runId ?? Run.newId("batch");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   const out = options.out === undefined ? null : resolve(context.cwd, options.out);
-  if (out !== null) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
   const path = resolve(context.cwd, source);
   const { entries, skipped, left_out } = entriesOf(context, path, { label: source, limit });
+  checkOut(context, { out, partial: null, source: path, entries }, options);
   if (State.exists(context.env, runId))
     throw new UsageError(`${runId} was begun before: ${hint(runId)}, or take another --run-id`);
 
@@ -283,10 +284,11 @@ const soonMs = 60_000;
 
 const hint = (runId: string) => `npm run ocrlty -- batch --resume ${runId}`;
 
+/** Throws UsageError for results that would replace what exists, or a file that the batch itself reads. */
 function checkOut(
   context: Context,
-  { out, partial }: State.State,
-  options: Pick<BatchOptions, "force">,
+  { out, partial, source, entries }: Pick<State.State, "out" | "partial" | "source" | "entries">,
+  { force, gt }: Pick<BatchOptions, "force" | "gt">,
 ): void {
   if (out === null) return;
   // Partial results may be replaced by the complete ones, unless the user has changed the file.
@@ -296,7 +298,9 @@ function checkOut(
       file === out && stat?.size === partial?.bytes && Math.floor(stat?.mtimeMs ?? 0) === partial?.modified_ms
     );
   };
-  Results.checkOut(out, { force: options.force === true, cwd: context.cwd, mine });
+  const pictures = entries.flatMap(({ path }) => path ?? []);
+  const inputs = [source, ...(gt === undefined ? [] : [gt]), ...pictures];
+  Output.check(context, Results.filesOf(out), { force, mine, inputs });
 }
 
 async function leave(

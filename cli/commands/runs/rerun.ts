@@ -5,6 +5,7 @@ import * as Options from "#cli/batch/options";
 import * as Results from "#cli/batch/results";
 import * as Run from "#cli/batch/run";
 import * as RunOptions from "#cli/batch/run-options";
+import * as Output from "#cli/files/output";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -48,7 +49,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
 async function rerun(context: Context, source: string, options: RerunOptions): Promise<Exit> {
   const fields = RunOptions.fieldsOf(context, options);
   const out = options.out === undefined ? undefined : resolve(context.cwd, options.out);
-  if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
+  const checkOut = () => Output.check(context, out === undefined ? [] : Results.filesOf(out), options);
+  checkOut();
   const runId = options.runId ?? Run.newId("rerun");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);
   const server = await Server.connect(context, options);
@@ -69,7 +71,7 @@ async function rerun(context: Context, source: string, options: RerunOptions): P
     }
     context.say(`${runId}: to wait for it again, npm run ocrlty -- batch --resume ${runId}`);
     const ended = await Run.wait(context, server, run.run_id);
-    if (out !== undefined) Results.checkOut(out, { force: options.force === true, cwd: context.cwd });
+    checkOut();
     return await conclude(context, server, ended, { out, json: options.json, table: options });
   } finally {
     await server.close();

@@ -2,6 +2,7 @@ import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
 import * as Options from "#cli/batch/options";
 import * as Results from "#cli/batch/results";
+import * as Output from "#cli/files/output";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
@@ -46,7 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
           .addOption(formatOption())
           .option("--out <file>", "write them to this file instead of stdout")
           .option("--mapping <file>", "of ledgers: your accounts, as JSON (docs/ledgers.md)")
-          .option("--force", "overwrite an existing file"),
+          .option(...Output.force),
       ),
     ),
     help,
@@ -61,7 +62,8 @@ export function command(context: Context, done: (status: Exit) => void): Command
       throw new UsageError(
         `${format} takes files whose names begin with ${beginning}: --out ${beginning}${basename(out)}`,
       );
-    if (out !== undefined) Results.checkFile(out, { force: options.force === true, cwd: context.cwd });
+    const inputs = options.mapping === undefined ? [] : [options.mapping];
+    Output.check(context, [out], { force: options.force, inputs });
     const { mapping: _, ...shown } = options;
     const mapping = await Results.mappingOf(context, format, options.mapping);
     const wanted = { runId, keyId: options.keyId };
