@@ -1,6 +1,8 @@
 import type { AppError, Issue } from "#core/error";
+import * as Type from "#core/image/type";
 import * as Near from "#core/near";
 import { shownName } from "#core/shown-name";
+import * as Picture from "./picture.ts";
 import * as Wrong from "./wrong.ts";
 
 /** Records whose members are offered in place of a wrong name. */
@@ -52,6 +54,32 @@ function missing(imageKey: string, others: readonly string[]): AppError {
   const meant = Near.choice(imageKey, printable);
   const what = `no record has the member \`${shownName(imageKey)}\`, which names its picture`;
   return Wrong.at("gt_image_key", `${what}${meant}`, { path: "gt_image_key" });
+}
+
+/**
+ * A record that was found under a name. The name is its picture's where it has none of its own, or one with fewer folders.
+ * A record that stands under the name of one picture and says that it is of another is a mistake; a name that is no
+ * picture's is an id, and means nothing.
+ */
+export function named(
+  value: unknown,
+  name: string,
+  imageKey: string,
+): { given: unknown; problem?: never } | { problem: string } {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return { given: value };
+  const { [imageKey]: own, ...others } = value as Readonly<Record<string, unknown>>;
+  if (!Object.hasOwn(value, imageKey) || own === null) return { given: { [imageKey]: name, ...others } };
+  if (typeof own !== "string" || Type.promisedBy(name) === undefined) return { given: value };
+  const [outer, inner] = [Picture.nameOf(name), Picture.nameOf(own)];
+  const isPrecise = `/${outer.path}`.endsWith(`/${inner.path}`);
+  const pictureOf = Picture.documentOf(inner)?.name ?? inner;
+  if (isPrecise) return { given: { ...value, [imageKey]: name } };
+  const isSame = [outer, Picture.documentOf(outer)?.name ?? outer].some(
+    ({ path }) => `/${path}`.endsWith(`/${pictureOf.path}`) || `/${pictureOf.path}`.endsWith(`/${path}`),
+  );
+  return isSame
+    ? { given: value }
+    : { problem: `stands under the name of one picture, and its \`${shownName(imageKey)}\` names another` };
 }
 
 /** Longest name in an error. */

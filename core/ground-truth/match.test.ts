@@ -69,6 +69,35 @@ describe("items and records", () => {
     });
   });
 
+  test("that share more folders belong together, beside others that share fewer", async () => {
+    const run = items("scans/1/a.jpg", "scans/2/a.jpg");
+    for (const order of [
+      ["a.jpg", "1/a.jpg", "2/a.jpg"],
+      ["2/a.jpg", "1/a.jpg", "a.jpg"],
+    ]) {
+      const { lines, unused } = await matched(run, records(...order));
+      expect(lines, order.join()).toEqual({
+        "scans/1/a.jpg": `1:${order.indexOf("1/a.jpg")}`,
+        "scans/2/a.jpg": `1:${order.indexOf("2/a.jpg")}`,
+      });
+      expect(unused).toEqual({ [`${order.indexOf("a.jpg")} a.jpg`]: "duplicate" });
+    }
+    // The same where the items have the shorter paths.
+    expect(await matched(items("a.jpg", "1/a.jpg", "2/a.jpg"), records("in/1/a.jpg", "in/2/a.jpg"))).toEqual({
+      lines: { "a.jpg": "no_record", "1/a.jpg": "1:0", "2/a.jpg": "1:1" },
+      unused: {},
+    });
+    // Two that share as much cannot be told apart, and do not go to what shares less.
+    expect(await matched(items("x/1/a.jpg", "y/1/a.jpg", "a.jpg"), records("1/a.jpg"))).toEqual({
+      lines: { "x/1/a.jpg": "ambiguous", "y/1/a.jpg": "ambiguous", "a.jpg": "no_record" },
+      unused: { "0 1/a.jpg": "several_items" },
+    });
+    expect(await matched(items("1/a.jpg", "2/a.jpg"), records("1/a.jpg", "1/a.jpg", "3/a.jpg"))).toEqual({
+      lines: { "1/a.jpg": "ambiguous", "2/a.jpg": "no_record" },
+      unused: { "0 1/a.jpg": "duplicate", "1 1/a.jpg": "duplicate", "2 3/a.jpg": "no_item" },
+    });
+  });
+
   test("#2 labels the second document of a picture, unless a file is called so", async () => {
     const run = items("p.pdf", "scan#2.jpg", "odd.jpg#3");
     expect(await matched(run, records("p.pdf#2", "p.pdf", "scan#2.jpg", "odd.jpg#3", "q.pdf#2"))).toEqual({

@@ -27,8 +27,8 @@ export type Matched<I extends Item> =
   | { kind: "record"; index: number; image: string | null; unused: Unused };
 
 /**
- * Matches items and labels by the last part of their names; if several share it, by as many folders as both names have.
- * Every item and every record is returned exactly once. Ambiguous matches are not guessed.
+ * Matches items and labels by the last part of their names; if several share it, by as many folders as both names have,
+ * the most folders first. Every item and every record is returned exactly once. Ambiguous matches are not guessed.
  *
  * Memory holds the items and a few words about each matched record. The labels are in a temporary file, which is
  * removed when the iteration ends or is abandoned.

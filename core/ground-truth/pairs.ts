@@ -22,7 +22,7 @@ export interface Group {
 export type Unused =
   /** No item of the run has such a name. */
   | "no_item"
-  /** Another record labels the same document. */
+  /** Another record labels the same document, with as much of its path or more. */
   | "duplicate"
   /** Several items have its name in different folders, and the record does not give enough folders to choose. */
   | "several_items";
@@ -39,9 +39,9 @@ interface Pairs {
 const mostFolders = 32;
 
 /**
- * Matches records to items: first those with equal paths, then those where one path is the end of the other, if each is
- * the only candidate for the other. The order of items and records does not matter. Takes linear time in the number of
- * both.
+ * Matches records to items by the most that their paths share: first those of equal paths, then those where one path is
+ * the end of the other, beginning with the most folders. A pair is taken where neither has a second candidate of as many
+ * folders. The order of items and records does not matter. Takes linear time in the number of both.
  */
 export function of(groups: readonly Group[]): Pairs {
   const pairs: Pairs = { taken: new Map(), ambiguous: new Set(), left: [] };
@@ -60,75 +60,89 @@ function pairDocument(items: readonly Entry[], records: readonly Found[], pairs:
     take(item, record, new Set(), pairs);
     return;
   }
-  const same = Map.groupBy(items, ({ path }) => path);
-  const samePath = Map.groupBy(records, ({ path }) => path);
-  const taken = new Set<number>();
-  const left: Found[] = [];
+  const state: State = { settled: new Set(), unused: new Map(), pairs };
+  for (const group of groupsByEnd(items, records)) pairEnd(group, state);
   for (const record of records) {
-    const [item, ...more] = same.get(record.path) ?? [];
-    if (item === undefined || more.length > 0 || samePath.get(record.path)?.length !== 1) left.push(record);
-    else take(item, record, taken, pairs);
+    if (state.settled.has(record) && !state.unused.has(record)) continue;
+    const { index, image } = record;
+    pairs.left.push({ kind: "record", index, image, unused: state.unused.get(record) ?? "no_item" });
   }
-  if (left.length > 0)
-    pairByEnds(
-      items.filter(({ index }) => !taken.has(index)),
-      left,
-      pairs,
-    );
 }
 
-function take(item: Entry, record: Found, taken: Set<number>, { taken: all }: Pairs): void {
-  taken.add(item.index);
+function take(item: Entry, record: Found, settled: Set<Entry>, { taken: all }: Pairs): void {
+  settled.add(item).add(record);
   const before = all.get(item.index);
   if (before === undefined) all.set(item.index, [record]);
   else before.push(record);
 }
 
-function pairByEnds(items: readonly Entry[], records: readonly Found[], pairs: Pairs): void {
-  const itemsOf = finder(items);
-  const recordsOf = finder(records);
-  const taken = new Set<number>();
-  const left: Found[] = [];
-  for (const record of records) {
-    const [item, second] = itemsOf(record.path, 2);
-    if (item !== undefined && second === undefined && recordsOf(item.path, 2).length === 1)
-      take(item, record, taken, pairs);
-    else left.push(record);
-  }
-  const said = new Map<string, Entry[]>();
-  for (const { index, image, path } of left) {
-    const meant = said.get(path) ?? itemsOf(path).filter((item) => !taken.has(item.index));
-    if (!said.has(path)) for (const item of meant) pairs.ambiguous.add(item.index);
-    said.set(path, meant);
-    const unused =
-      meant.length > 1
-        ? "several_items"
-        : meant.length === 1 || recordsOf(path, 2).length > 1
-          ? "duplicate"
-          : "no_item";
-    pairs.left.push({ kind: "record", index, image, unused });
-  }
+interface State {
+  /** Entries that have a partner, and those whose partner cannot be told: they are candidates for no other path. */
+  settled: Set<Entry>;
+  unused: Map<Found, Unused>;
+  pairs: Pairs;
 }
 
-/** Finds up to `most` entries whose path is the end of a given path, or the reverse. */
-function finder<T extends Entry>(entries: readonly T[]): (path: string, most?: number) => T[] {
-  const byEnd = new Map<string, T[]>();
-  const byPath = new Map<string, T[]>();
-  const add = (map: Map<string, T[]>, at: string, entry: T) => {
-    const there = map.get(at);
-    if (there === undefined) map.set(at, [entry]);
-    else there.push(entry);
+/** Entries that share an end of their paths. */
+interface EndGroup {
+  depth: number;
+  /** Of which it is the whole path. */
+  itemsSo: Entry[];
+  recordsSo: Found[];
+  /** Of which it is a part. */
+  itemsBelow: Entry[];
+  recordsBelow: Found[];
+}
+
+function pairEnd(group: EndGroup, state: State): void {
+  const { settled, unused, pairs } = state;
+  const free = <T extends Entry>(entries: readonly T[]) => entries.filter((entry) => !settled.has(entry));
+  const [itemsSo, itemsBelow] = [free(group.itemsSo), free(group.itemsBelow)];
+  const [recordsSo, recordsBelow] = [free(group.recordsSo), free(group.recordsBelow)];
+  const noteTaken = (records: readonly Found[]) => {
+    for (const record of records) unused.set(record, "duplicate");
   };
-  for (const entry of entries) {
-    add(byPath, entry.path, entry);
-    for (const end of endsOf(entry.path)) add(byEnd, end, entry);
-  }
-  return (path, most = Number.POSITIVE_INFINITY) => {
-    const shorter = endsOf(path)
-      .slice(1)
-      .flatMap((end) => byPath.get(end)?.slice(0, most) ?? []);
-    return [...(byEnd.get(path)?.slice(0, most) ?? []), ...shorter].slice(0, most);
+  const pair = (candidates: readonly Entry[], records: readonly Found[]) => {
+    const [item, record] = [candidates[0], records[0]];
+    if (item === undefined || record === undefined) return;
+    if (candidates.length === 1 && records.length === 1) {
+      unused.delete(record);
+      take(item, record, settled, pairs);
+      return;
+    }
+    for (const each of records) {
+      settled.add(each);
+      unused.set(each, candidates.length > 1 ? "several_items" : "duplicate");
+    }
+    for (const each of candidates) {
+      settled.add(each);
+      pairs.ambiguous.add(each.index);
+    }
   };
+  // A record whose item another one has labels the same document. A shorter end may still give it an item of its own.
+  if (group.itemsSo.length + group.itemsBelow.length > 0) noteTaken(recordsSo);
+  if (group.itemsSo.length > 0) noteTaken(recordsBelow);
+  if (recordsSo.length === 0) pair(itemsSo, recordsBelow);
+  else if (recordsSo.length === 1 && itemsSo.length === 1) pair(itemsSo, recordsSo);
+  else pair([...itemsSo, ...itemsBelow], recordsSo);
+}
+
+/** Entries by each end of their paths that is somebody's whole path, the longest ends first. */
+function groupsByEnd(items: readonly Entry[], records: readonly Found[]): EndGroup[] {
+  const groups = new Map<string, EndGroup>();
+  const none = () => ({ itemsSo: [], itemsBelow: [], recordsSo: [], recordsBelow: [] });
+  for (const { path } of [...items, ...records])
+    if (!groups.has(path)) groups.set(path, { depth: path.split("/").length, ...none() });
+  const add = <T extends Entry>(entry: T, listOf: (group: EndGroup, isWhole: boolean) => T[]) => {
+    for (const end of endsOf(entry.path)) {
+      const group = groups.get(end);
+      if (group !== undefined) listOf(group, end === entry.path).push(entry);
+    }
+  };
+  for (const item of items) add(item, (group, isWhole) => (isWhole ? group.itemsSo : group.itemsBelow));
+  for (const record of records)
+    add(record, (group, isWhole) => (isWhole ? group.recordsSo : group.recordsBelow));
+  return [...groups.values()].sort((a, b) => b.depth - a.depth);
 }
 
 /** The ends of `a/b/c`: itself, `b/c` and `c`. */

@@ -22,3 +22,10 @@ export function documentOf(name: Name): { name: Name; document: number } | undef
   const cut = (text: string) => text.slice(0, -(number.length + 1));
   return { name: { path: cut(name.path), base: cut(name.base) }, document: Number(number) };
 }
+
+/** The key of a document by its picture's path; the first document of a picture has two spellings. */
+export function keyOf(image: string): string {
+  const name = nameOf(image);
+  const part = documentOf(name);
+  return part?.document === 1 ? part.name.path : name.path;
+}

@@ -39,7 +39,7 @@ export async function prepare(records: AsyncIterable<Raw>): Promise<Prepared> {
       await spill.add(line);
       count += 1;
       if (record.image === undefined) unnamed += 1;
-      else names.set(documentOf(record.image), (names.get(documentOf(record.image)) ?? 0) + 1);
+      else names.set(Picture.keyOf(record.image), (names.get(Picture.keyOf(record.image)) ?? 0) + 1);
     }
   } catch (thrown) {
     await spill.close();
@@ -56,11 +56,4 @@ export async function prepare(records: AsyncIterable<Raw>): Promise<Prepared> {
     pieces: (bytes) => spill.pieces(bytes),
     close: () => spill.close(),
   };
-}
-
-/** The key of a document by its picture's path; the first document of a picture has two spellings. */
-function documentOf(image: string): string {
-  const name = Picture.nameOf(image);
-  const part = Picture.documentOf(name);
-  return part?.document === 1 ? part.name.path : name.path;
 }

@@ -67,6 +67,33 @@ describe("a ground truth", () => {
     ]);
   });
 
+  test("of records by their names has one name for each: two pictures for one record are a mistake", async () => {
+    const long = { note: "x".repeat(limits.recordLength / 2), fields: { total: "9" } };
+    // An object larger than any record is read as it comes.
+    const by = (record: object) =>
+      [record, { ...record, "y.jpg": long, "z.jpg": long }].map((each) => JSON.stringify(each));
+    for (const text of by({
+      "a.jpg": { file: "b.jpg", total: "1" },
+      "c.jpg": { file: "x/d.pdf#2", total: "1" },
+    }))
+      expect(await refusal(pieces(text, 65_536))).toMatch(
+        /^invalid_request gt_bad_records: .*records\.0: stands under the name of one picture, and its `file` names another/,
+      );
+    const same = {
+      ...{ "a.jpg": { file: null, total: "1" }, "in/b.jpg": { file: "b.jpg", total: "2" } },
+      ...{ "c.jpg": { file: "in\\c.jpg", total: "3" }, "d.pdf": { file: "d.pdf#2", total: "4" } },
+      ...{ "invoice-5": { file: "e.jpg", total: "5" }, "f.jpg": { total: "6" } },
+    };
+    const images = ["a.jpg", "in/b.jpg", "in\\c.jpg", "d.pdf#2", "e.jpg", "f.jpg"];
+    for (const text of by(same)) {
+      const found = (await read(text, 65_536)).map(([image]) => image);
+      expect(found.slice(0, 6)).toEqual(images);
+    }
+    const parsed: unknown[] = [];
+    for await (const { record } of Read.ofValue(same)) parsed.push(record.image);
+    expect(parsed).toEqual(images);
+  });
+
   test("keeps letters that are cut between two pieces", async () => {
     expect(await read('[{"file":"é𝟚.jpg","shop":"Café ☕"}]', 1)).toEqual([["é𝟚.jpg", { shop: "Café ☕" }]]);
   });

@@ -23,7 +23,7 @@ export interface Raw {
   index: number;
   /**
    * The record as given. A record that was found under its picture's name gets that name as a member, unless it has
-   * one.
+   * one of its own.
    */
   value: Record<string, unknown>;
   record: GroundTruthRecord.GroundTruth;
@@ -113,7 +113,7 @@ async function* entriesOf(texts: AsyncGenerator<string>, imageKey: string): Asyn
     const { value, problem } = Json.read(text);
     if (problem !== undefined) yield inWhole(problem, spot);
     else if (name === undefined || inItems) yield { spot, given: value };
-    else yield { spot, given: named(value, String(JSON.parse(name)), imageKey) };
+    else yield { spot, ...ImageKey.named(value, String(JSON.parse(name)), imageKey) };
   }
 }
 
@@ -135,13 +135,7 @@ function parsedEntries(value: unknown, imageKey: string): Entry[] {
   const object = value as Record<string, unknown>;
   if (ImageKey.isRecord(object, imageKey)) return [{ given: object }];
   if (Array.isArray(object.items)) return object.items.map((given) => ({ given }));
-  return Object.entries(object).map(([name, each]) => ({ given: named(each, name, imageKey) }));
-}
-
-/** Adds the name under which the record was found, unless it has one. */
-function named(value: unknown, name: string, imageKey: string): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.hasOwn(value, imageKey) ? value : { [imageKey]: name, ...value };
+  return Object.entries(object).map(([name, each]) => ImageKey.named(each, name, imageKey));
 }
 
 /** Decompresses, up to the limit. */

@@ -101,6 +101,9 @@ describe("a record", () => {
           g: 1,
           "g.h": 2,
           "k.any": [1],
+          l: { any: "SECRET" },
+          m: { any: ["1"], note: "SECRET" },
+          n: [{ price: { any: { a: 1 } } }],
         },
       }),
     ).toEqual([
@@ -114,6 +117,9 @@ describe("a record", () => {
       "records.3.fields.x.: is not a name of a field",
       "records.3.fields.g.h: is labeled twice",
       "records.3.fields.k.any: is not a name of a field",
+      "records.3.fields.l.any: is not a list: accepted values stand in one, also a single one",
+      "records.3.fields.m: has other members beside `any`, which lists the accepted values of one label",
+      "records.3.fields.n.0.price.any: is not a list: accepted values stand in one, also a single one",
     ]);
     expect(read(JSON.parse('{"fields":{"__proto__":{"total":"1"}}}'))).toEqual([
       "records.3.fields.__proto__: is not a name of a field",

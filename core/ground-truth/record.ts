@@ -170,7 +170,7 @@ function labelOf(value: unknown, place: Place): Label | undefined {
     );
     return { kind: "rows", rows: rows.filter((row) => row !== undefined) };
   }
-  if (isGroup(value)) return isChoice(value) ? choiceOf(value.any, place) : groupOf(value, place);
+  if (isGroup(value)) return Object.hasOwn(value, "any") ? choiceOf(value, place) : groupOf(value, place);
   if (typeof value === "string" && value.trim() === "") return { kind: "absent" };
   if (typeof value === "string" && value.trim() === unreadable) return { kind: "unreadable" };
   const scalar = scalarOf(value, place);
@@ -183,11 +183,17 @@ function groupOf(group: Record<string, unknown>, place: Place): Label {
   return { kind: "group", members };
 }
 
-/** `{"any": […]}` without other members. */
-const isChoice = (value: Record<string, unknown>): value is { any: unknown[] } =>
-  Array.isArray(value.any) && Object.keys(value).length === 1;
-
-function choiceOf(values: readonly unknown[], place: Place): Labelled | undefined {
+/** `{"any": […]}` without other members: no field below another one is called so. */
+function choiceOf(choice: Readonly<Record<string, unknown>>, place: Place): Labelled | undefined {
+  const { any: values } = choice;
+  if (!Array.isArray(values)) {
+    place.say(`${place.path}.any`, "is not a list: accepted values stand in one, also a single one");
+    return undefined;
+  }
+  if (Object.keys(choice).length > 1) {
+    place.say(place.path, "has other members beside `any`, which lists the accepted values of one label");
+    return undefined;
+  }
   const accepted: Scalar[] = [];
   let orAbsent = false;
   for (const [i, value] of values.entries()) {

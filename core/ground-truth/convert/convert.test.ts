@@ -304,6 +304,25 @@ describe("a CSV", () => {
     ]);
   });
 
+  test("has the rows of a picture in one place: labels that would not be used are refused, with both lines", () => {
+    expect(problemsOf("file,total\na.jpg,1\nb.jpg,2\n./a.jpg,1\nb.jpg,3\na.jpg#1,1\n")).toEqual([
+      "line 4: is of the same picture as line 2: a picture has one row",
+      "line 5: is of the same picture as line 3: a picture has one row",
+      "line 6: is of the same picture as line 2: a picture has one row",
+    ]);
+    expect(problemsOf("file,items[].name\na,TEA\nb,PIE\na,CAKE\n,HAM\n")).toEqual([
+      "line 4: is of the same picture as line 2: the rows of a picture follow one another",
+    ]);
+    // The second document of a picture is another one; a row without an item goes on as well.
+    expect(csv("file,total,items[].name\na,,TEA\na,3,\na#2,4,PIE\n")).toEqual([
+      ["a", { total: "3", items: [{ name: "TEA" }] }],
+      ["a#2", { total: "4", items: [{ name: "PIE" }] }],
+    ]);
+    expect(problemsOf("file,total,items[].name\na,1,TEA\na,2,\n")).toEqual([
+      "line 3: total has another value than in an earlier row of the same picture",
+    ]);
+  });
+
   test("may separate cells by tabs and hold commas, and gives no picture two values for a label", () => {
     expect(csv("file\ttotal, in all\na\t1,5\n")).toEqual([["a", { "total, in all": "1,5" }]]);
     expect(csv('"file";"a,b,c,d"\na;1\n')).toEqual([["a", { "a,b,c,d": "1" }]]);

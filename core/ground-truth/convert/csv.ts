@@ -1,6 +1,7 @@
 import { parse } from "csv-parse/sync";
 import * as Json from "#core/json";
 import * as Near from "#core/near";
+import * as Picture from "../picture.ts";
 import * as Columns from "./columns.ts";
 import { ConvertError, type Converted, type Given, type Members, type Options } from "./converted.ts";
 
@@ -23,31 +24,46 @@ type Say = (problem: string) => void;
  * begins with `{"any":` lists accepted values. Rows without any text are skipped.
  * @param imageKey - the name of the column with the picture.
  * @throws ConvertError with every mistake and its line: a name that two columns have, a row with more or fewer cells than
- *   the header, a value in a column without a name, a row that names no picture, two values for one label of a picture.
+ *   the header, a value in a column without a name, a row that names no picture, two values for one label of a picture, a
+ *   picture whose rows do not follow one another, or that has several in a table without line items.
  */
 export function read(given: Given, options: Options & { imageKey: string }): Converted[] {
   const [header, ...lines] = linesOf(given, options.imageKey);
   const { names, at } = headerOf(given.name, header?.cells ?? [], options.imageKey);
+  const hasRows = names.some((name) => name.includes("[]."));
   const problems: string[] = [];
   const all: Converted[] = [];
+  const begun = new Map<string, number>();
   for (const { cells, line } of lines) {
     const say: Say = (problem) => problems.push(`line ${line}: ${problem}`);
     if (cells.every((cell) => cell.trim() === "") || !isWhole(cells, names, say)) continue;
     const image = cells[at]?.trim() ?? "";
     const { fields, rows } = labelsOf(cells, { names, at, options, say });
     const last = all.at(-1);
-    const goesOn = Object.keys(rows).length > 0 && (image === "" || image === last?.file);
-    if (!(goesOn && last !== undefined) && image === "") {
+    const goesOn = image === "" ? Object.keys(rows).length > 0 : hasRows && image === last?.file;
+    if (goesOn && last !== undefined) {
+      add(last.fields, { fields, rows }, say);
+      continue;
+    }
+    if (image === "") {
       say(`names no picture: ${JSON.stringify(options.imageKey)} is empty`);
       continue;
     }
-    const record = goesOn && last !== undefined ? last : { file: image, fields: {}, left: [] };
-    if (record !== last) all.push(record);
+    const key = Picture.keyOf(image);
+    const before = begun.get(key);
+    if (before !== undefined)
+      say(`is of the same picture as line ${before}: ${only[hasRows ? "rows" : "one"]}`);
+    else begun.set(key, line);
+    const record = { file: image, fields: {}, left: [] };
+    all.push(record);
     add(record.fields, { fields, rows }, say);
   }
   if (problems.length > 0) throw new ConvertError(given.name, problems);
   return all;
 }
+
+/** What holds for the rows of one picture, in a table of line items and in any other. */
+const only = { rows: "the rows of a picture follow one another", one: "a picture has one row" } as const;
 
 /** The separator that sets the picture's column apart, else the one that gives the header the most cells. */
 function separatorOf(text: string, imageKey: string): string {
