@@ -203,6 +203,7 @@ describe("ocrlty batch --gt", () => {
     ]);
     expect(stdout).toMatch(/^total +50\.0 % /m);
     expect(stdout).toContain("documents right: 1 of 2");
+    expect(stderr).toMatch(/^labels: labels\.jsonl is stored, gt_\S{24}$/m);
     const resumed = await ocrlty("batch", "--resume", "told", "--json");
     expect(resumed.status).toBe(0);
     expect(JSON.parse(resumed.stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({
@@ -225,6 +226,25 @@ describe("ocrlty batch --gt", () => {
         0,
         expect.stringContaining("reached: documents"),
       ]);
+    }
+  }, 60_000);
+
+  test("another version of a file is stored as one of its name, and that is said", async () => {
+    await run("versions", () => "1.00");
+    cli.file("v.jsonl", '{"file":"0.jpg","total":"1.00"}\n{"file":"1.jpg","total":"3.00"}\n');
+    const first = await ocrlty("eval", "versions", "--gt", "v.jsonl");
+    const before = /labels: v\.jsonl is stored, (gt_\S{24})\n/.exec(first.stderr)?.[1];
+    expect(before, first.stderr).toBeDefined();
+    cli.file("v.jsonl", '{"file":"0.jpg","total":"1.00"}\n{"file":"1.jpg","total":"2.00"}\n{"total":"1"}\n');
+    for (const word of ["stored as a new version", "stored already"]) {
+      const newer = await ocrlty("eval", "versions", "--gt", "v.jsonl");
+      expect([newer.status, newer.stderr]).toEqual([
+        0,
+        expect.stringContaining(`labels: v.jsonl is ${word}, gt_`),
+      ]);
+      expect(newer.stderr).toContain("1 record does not name a picture, so it is not used (unnamed)\n");
+      if (word !== "stored already")
+        expect(newer.stderr).toContain(`since ${before}: 1 added, 0 removed, 1 changed, 1 the same\n`);
     }
   }, 60_000);
 
@@ -253,6 +273,8 @@ describe("ocrlty batch --gt", () => {
     const runs = async () => ((await json("/v1/runs?limit=200")).body.items as unknown[]).length;
     const content = [{ file: "a.png", total: "1.00" }];
     await json("/v1/ground_truths", { name: "two-names", content });
+    await json("/v1/ground_truths", { name: "two-files", content });
+    cli.file("two-files", JSON.stringify(content));
     const uploads = async () =>
       (await Bucket.list(batches.bucket, silent, { prefix: "uploads/" })).objects.map(({ rel }) => rel);
     const before = [await runs(), await uploads()];
@@ -266,6 +288,10 @@ describe("ocrlty batch --gt", () => {
       [["--gt", "bad.jsonl"], "error: record 1 (0.jpg), line 1: total: is a number that loses digits"],
       [["--gt", "labels.csv"], "labels.csv is a table: convert it first"],
       [["--gt", "shared/nosuch.jsonl"], "gt_path: there is nothing with this key"],
+      [["--gt", "/shared/nosuch.jsonl"], "error: there is no file /shared/nosuch.jsonl\n"],
+      [["--gt", "./nosuch.jsonl"], "error: there is no file ./nosuch.jsonl\n"],
+      [["--gt", ""], "--gt is empty"],
+      [["--gt", "two-files"], "two-files is here, and a ground truth is called so: write ./two-files for"],
       [["--gt", `gt_${"x".repeat(24)}`], "there is no ground truth with this id"],
       [["--gt", "labels.jsonl", "--image-key", "fil"], "did you mean `file`?"],
       [["--gt", "two-names", "--image-key", "fil"], "did you mean `file`?"],

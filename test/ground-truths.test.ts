@@ -290,6 +290,8 @@ describe("ocrlty gt", () => {
     const form = await refused("put", `gt_${"x".repeat(24)}`, "ok.json", "--image-key", "img");
     expect(form.stderr).toContain("name: has the form of a gt_id: choose another name");
     await run("put", "gt_november", "ok.json", "--image-key", "img");
+    // Two versions that differ in that alone are told apart.
+    expect(await run("list", "--name", "gt_november")).toMatch(/ PICTURE KEY .*\n.* img +- /);
     expect(JSON.parse(await run("get", "gt_november", "--json"))).toMatchObject({ name: "gt_november" });
   });
 });

@@ -21,16 +21,18 @@ describe("ocrlty gt convert", () => {
       left_out: {
         date: { values: 2, records: 2 },
         "totals.total (further accepted values)": { values: 1, records: 1 },
-        note: { values: 1, records: 1 },
         "merchant.name": { values: 1, records: 1 },
       },
+      remarks_left_out: { note: { values: 1, records: 1 } },
+      ...{ duplicates: [], duplicate_count: 0 },
     });
     expect(cord.stderr.trimEnd().split("\n")).toEqual([
-      "left out, because they have no place there: 5 values",
+      "left out, because they have no place there: 4 values",
       "  date: 2 (in 2 records)",
       "  totals.total (further accepted values): 1 (in 1 record)",
-      "  note: 1 (in 1 record)",
       "  merchant.name: 1 (in 1 record)",
+      "left out as well, since they are no labels: 1 remark",
+      "  note: 1 (in 1 record)",
     ]);
     const back = await convert("cord", "cord.jsonl", "--task", "receipt_fields_v2");
     expect(back.stdout).toBe(
@@ -48,6 +50,39 @@ describe("ocrlty gt convert", () => {
       file: "a.jpg",
       note: "creased",
     });
+  });
+
+  test("writes labels of a task with other names in CORD's, which are read back as that task's", async () => {
+    const fields = { total: "9", subtotal: "8", cash: "10", card: null };
+    cli.file("flat.jsonl", JSON.stringify({ file: "a.jpg", fields }));
+    const to = ["records", "flat.jsonl", "--to", "cord", "--task", "receipt_fields_v1"];
+    const cord = await convert(...to, "--out", "flat-cord.jsonl");
+    expect([cord.status, cord.stderr]).toEqual([0, ""]);
+    const line = JSON.parse(cli.read("flat-cord.jsonl")) as { ground_truth: string };
+    expect(JSON.parse(line.ground_truth).gt_parse).toEqual({
+      sub_total: { subtotal_price: "8" },
+      total: { total_price: "9", cashprice: "10" },
+    });
+    const back = await convert("cord", "flat-cord.jsonl", "--task", "receipt_fields_v1");
+    expect(JSON.parse(back.stdout).fields).toEqual({ total: "9", subtotal: "8", cash: "10" });
+  });
+
+  test("says which names several records have, also of several files", async () => {
+    cli.file("one.csv", "file,totals.total\na.jpg,1\nb.jpg,1\n");
+    cli.file("more.csv", "file,totals.total\n./a.jpg,2\nb.jpg#2,1\n");
+    const { status, stderr, stdout } = await convert(
+      "csv",
+      "one.csv",
+      "more.csv",
+      "--out",
+      "both.jsonl",
+      "--json",
+    );
+    expect([status, stderr]).toEqual([
+      0,
+      "1 name has several records, of which none is used (duplicate): a.jpg\n",
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({ records: 4, duplicates: ["a.jpg"], duplicate_count: 1 });
   });
 
   test("lists the first of many mistakes and counts the others, and writes no file", async () => {

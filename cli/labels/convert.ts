@@ -17,11 +17,13 @@ import * as Csv from "#core/ground-truth/convert/csv";
 import * as Project from "#core/ground-truth/convert/project";
 import * as ReceiptBench from "#core/ground-truth/convert/receiptbench";
 import * as Sroie from "#core/ground-truth/convert/sroie";
+import * as Picture from "#core/ground-truth/picture";
 import * as Read from "#core/ground-truth/read";
 import * as GroundTruthRecord from "#core/ground-truth/record";
 import * as Task from "#core/task/task";
 import { groundTruths } from "#spec/limits";
 import * as Known from "./known.ts";
+import * as Put from "./put.ts";
 
 export const formats = ["cord", "sroie", "csv", "receiptbench", "records"] as const;
 export type Format = (typeof formats)[number];
@@ -53,8 +55,21 @@ interface Summary {
   files: number;
   records: number;
   /** Values that have no place in what is written, by their paths. */
-  left_out: Record<string, { values: number; records: number }>;
+  left_out: Record<string, Count>;
+  /** Members beside `fields` that have none either, by name. They are no labels. */
+  remarks_left_out: Record<string, Count>;
+  /** Names that several records have, the first of them, and their number: none of these records is used. */
+  duplicates: string[];
+  duplicate_count: number;
 }
+
+interface Count {
+  values: number;
+  records: number;
+}
+
+/** Names with several records that are listed. */
+const namedDuplicates = 100;
 
 /**
  * Converts files, and folders of them. Throws UsageError with all mistakes of a file, and AppError for records that cannot be
@@ -66,7 +81,10 @@ export async function convert(context: Context, wish: Wish): Promise<Summary> {
   );
   if (files.length === 0) throw new UsageError(`no ${extensions[wish.format].join(" or ")} there`);
   Output.check(context, [wish.out], { force: wish.force, inputs: files });
-  const summary: Summary = { files: files.length, records: 0, left_out: {} };
+  const summary: Summary = {
+    ...{ files: files.length, records: 0, left_out: {}, remarks_left_out: {} },
+    ...{ duplicates: [], duplicate_count: 0 },
+  };
   const out = wish.out === undefined ? undefined : resolve(context.cwd, wish.out);
   await Known.write(context, linesOf(files, wish, summary), out);
   return summary;
@@ -87,17 +105,20 @@ async function* linesOf(files: readonly string[], wish: Wish, summary: Summary):
   const task = Task.get(wish.task);
   if (task === undefined)
     throw new UsageError(`no such task: ${wish.task}; there are ${Task.ids().join(", ")}`);
+  const seen = new Map<string, number>();
   for (const file of files)
     for await (const { file: image, fields, left, remarks } of convertedOf(file, wish)) {
       const projected = Project.project(fields, task.fields);
       const named = image === undefined ? {} : { file: image };
-      const value = { ...remarks, ...named, fields: projected.fields };
+      const labels = wish.to === "cord" ? Project.back(projected.fields, receiptFields()) : projected.fields;
+      const value = { ...remarks, ...named, fields: labels };
       const { record, issues } = GroundTruthRecord.parse(value, { index: summary.records });
       if (record === undefined)
         throw new UsageError(
           `${Text.shown(file)} has records that are wrong:\n  ${Text.list(issues.map(({ path, message }) => `${path} ${message}`))}`,
         );
       summary.records += 1;
+      if (image !== undefined) addName(Picture.keyOf(image), seen, summary);
       const placeless = [...left, ...projected.left];
       if (wish.to === "records") yield `${JSON.stringify(value)}\n`;
       else {
@@ -105,28 +126,49 @@ async function* linesOf(files: readonly string[], wish: Wish, summary: Summary):
           throw new UsageError(
             `${Text.shown(file)}: record ${summary.records} names no picture, and each line of CORD's metadata does`,
           );
-        placeless.push(...Cord.unwritten(record.labels), ...valuesOf(remarks ?? {}));
+        placeless.push(...Cord.unwritten(record.labels));
+        count(valuesOf(remarks ?? {}), summary.remarks_left_out);
         yield Cord.line(image, GroundTruthRecord.plainMembers(record.labels));
       }
-      count(placeless, summary);
+      count(placeless, summary.left_out);
     }
+}
+
+/** The fields that converters name labels by. */
+const receiptFields = () => Task.get(defaultTask)?.fields ?? [];
+
+function addName(name: string, seen: Map<string, number>, summary: Summary): void {
+  const times = (seen.get(name) ?? 0) + 1;
+  seen.set(name, times);
+  if (times !== 2) return;
+  summary.duplicate_count += 1;
+  if (summary.duplicates.length < namedDuplicates) summary.duplicates.push(name);
 }
 
 const valuesOf = (members: object): string[] =>
   Object.entries(members).flatMap(([name, value]) => valuesIn(name, value));
 
-function count(paths: readonly string[], { left_out: leftOut }: Summary): void {
+function count(paths: readonly string[], counts: Record<string, Count>): void {
   for (const [path, values] of Map.groupBy(paths, (each) => each)) {
-    const before = leftOut[path] ?? { values: 0, records: 0 };
-    leftOut[path] = { values: before.values + values.length, records: before.records + 1 };
+    const before = counts[path] ?? { values: 0, records: 0 };
+    counts[path] = { values: before.values + values.length, records: before.records + 1 };
   }
 }
 
 const shownPaths = 20;
 
-/** Lines for the terminal about the values that have no place. */
-export function leftOutOf({ left_out: leftOut }: Summary): string[] {
-  const all = Object.entries(leftOut);
+/** Lines for the terminal about what a conversion left out, and about records that no run will use. */
+export function notesOf(summary: Summary): string[] {
+  const { duplicates, duplicate_count: several } = summary;
+  return [
+    ...leftOut(summary.left_out, "left out, because they have no place there", "value"),
+    ...leftOut(summary.remarks_left_out, "left out as well, since they are no labels", "remark"),
+    ...(several === 0 ? [] : [Put.duplicatesOf(duplicates, several)]),
+  ];
+}
+
+function leftOut(counts: Readonly<Record<string, Count>>, why: string, what: string): string[] {
+  const all = Object.entries(counts);
   const total = all.reduce((sum, [, { values }]) => sum + values, 0);
   if (total === 0) return [];
   const lines = all
@@ -135,8 +177,9 @@ export function leftOutOf({ left_out: leftOut }: Summary): string[] {
       ([path, { values, records }]) =>
         `  ${Text.shown(path)}: ${values} (in ${Text.counted(records, "record")})`,
     );
-  const more = all.length > shownPaths ? [`  … and ${all.length - shownPaths} more fields`] : [];
-  return [`left out, because they have no place there: ${total} values`, ...lines, ...more];
+  const more =
+    all.length > shownPaths ? [`  … and ${Text.counted(all.length - shownPaths, "more field")}`] : [];
+  return [`${why}: ${Text.counted(total, what)}`, ...lines, ...more];
 }
 
 async function* convertedOf(

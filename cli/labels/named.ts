@@ -16,21 +16,57 @@ interface Wish {
 }
 
 /**
- * The id of a ground truth. A local file is stored under its name, once for the same labels. Throws AppError and
- * UsageError for what is wrong with a file and for a name that does not exist, CallError.
+ * The id of a ground truth. A local file is stored under its name, once for the same labels, and which version it became is
+ * said. Throws AppError and UsageError for what is wrong with a file, for a name that does not exist, and for one that a file
+ * and a ground truth have; CallError.
  */
-export async function idOf(context: Context, server: Target, { labels, imageKey }: Wish): Promise<string> {
-  const file = resolve(context.cwd, labels);
-  if (!fs.existsSync(file)) {
-    if (Id.groundTruthIdPattern.test(labels))
-      return (await Known.find(context, server, { which: labels })).gt_id;
-    const known = await Known.newest(context, server, { name: labels });
-    if (known !== undefined) return known.gt_id;
-    throw new UsageError(`there is no file and no ground truth with this name: ${Text.shown(labels)}`);
-  }
-  const wish = { name: basename(labels), file, imageKey: imageKey ?? defaultImageKey };
-  return (await Put.put(context, server, wish)).ground_truth.gt_id;
+export async function idOf(context: Context, server: Target, wish: Wish): Promise<string> {
+  const meant = await meantBy(context, server, wish.labels);
+  if (meant.gtId !== undefined) return meant.gtId;
+  if (meant.file !== undefined) return stored(context, server, { ...wish, file: meant.file });
+  throw missing(wish.labels);
 }
+
+const missing = (labels: string) =>
+  new UsageError(`there is no file and no ground truth with this name: ${Text.shown(labels)}`);
+
+/** Stores a file. */
+async function stored(
+  context: Context,
+  server: Target,
+  { labels, imageKey, file }: Wish & { file: string },
+): Promise<string> {
+  const name = basename(labels);
+  const kept = await Put.put(context, server, { name, file, imageKey: imageKey ?? defaultImageKey });
+  for (const line of Put.told(kept)) context.say(line);
+  return kept.ground_truth.gt_id;
+}
+
+/** A local file, or a ground truth that exists. */
+type Meant = { file: string; gtId?: never } | { gtId: string; file?: never } | { file?: never; gtId?: never };
+
+async function meantBy(context: Context, server: Target, labels: string): Promise<Meant> {
+  if (labels.trim() === "")
+    throw new UsageError("--gt is empty: it takes a file of labels, a ground truth's name or its gt_id");
+  if (Id.groundTruthIdPattern.test(labels))
+    return { gtId: (await Known.find(context, server, { which: labels })).gt_id };
+  const file = resolve(context.cwd, labels);
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat !== undefined && !mayBeName(labels)) return { file };
+  if (stat === undefined && isPlace(labels)) throw new UsageError(`there is no file ${Text.shown(labels)}`);
+  const known = await Known.newest(context, server, { name: labels });
+  if (stat === undefined) return known === undefined ? {} : { gtId: known.gt_id };
+  if (known === undefined) return { file };
+  throw new UsageError(
+    `${Text.shown(labels)} is here, and a ground truth is called so: write ./${Text.shown(labels)} for the file, or ${known.gt_id} for the labels that are stored`,
+  );
+}
+
+/** A file's name that a ground truth may have been given as well. Files of labels are stored under their own names. */
+const mayBeName = (labels: string) => !/[/\\]|\.(json|jsonl|ndjson|gz|csv|tsv)$/i.test(labels);
+
+/** A path that is no name, and no key under the data root: an absolute one, or one that begins with a dot or `~`. */
+const isPlace = (labels: string) => /^([/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\])/.test(labels);
 
 /** Fields of the routes that make a run. */
 interface RunLabels {
@@ -54,24 +90,21 @@ interface Found {
 export async function ofRun(context: Context, server: Target, wish: Wish): Promise<Found> {
   const { labels, imageKey } = wish;
   const key = imageKey === undefined ? {} : { gt_image_key: imageKey };
-  const file = resolve(context.cwd, labels);
-  if (fs.existsSync(file)) {
+  const { file, gtId } = await meantBy(context, server, labels);
+  if (file !== undefined) {
     await Put.check(file, imageKey ?? defaultImageKey);
-    const store = async () => ({ gt_id: await idOf(context, server, wish), ...key });
+    const store = async () => ({ gt_id: await stored(context, server, { ...wish, file }), ...key });
     return { wire: {}, store };
   }
-  if (labels.includes("/") && !(await isName(context, server, labels))) {
+  if (gtId === undefined && labels.includes("/")) {
     const wire = { gt_path: labels, ...key };
     return { wire, store: async () => wire };
   }
-  const gtId = await idOf(context, server, wish);
-  if (imageKey !== undefined) await checkKey(context, server, gtId, imageKey);
+  if (gtId === undefined) throw missing(labels);
   const wire = { gt_id: gtId, ...key };
+  if (imageKey !== undefined) await checkKey(context, server, gtId, imageKey);
   return { wire, store: async () => wire };
 }
-
-const isName = async (context: Context, server: Target, name: string): Promise<boolean> =>
-  (await Known.newest(context, server, { name })) !== undefined;
 
 /** Reads the records with another member for the picture's name than they were stored with. */
 async function checkKey(context: Context, server: Target, gtId: string, imageKey: string): Promise<void> {

@@ -104,28 +104,56 @@ const shownRecords = 20;
 const shownLabels = 20;
 
 /** The report for the terminal. Values are labels of receipts, so they are escaped. */
-export function report({ ground_truth: made, is_new, changes }: Kept): string {
+export function report(kept: Kept): string {
+  const { ground_truth: made, is_new, changes } = kept;
   const lines = [
-    `${made.gt_id}  ${Text.shown(made.name)}: ${made.records} records, sha256 ${made.sha256.slice(0, 12)}`,
+    `${made.gt_id}  ${Text.shown(made.name)}: ${Text.counted(made.records, "record")}, sha256 ${made.sha256.slice(0, 12)}`,
+    ...unusedOf(made),
   ];
-  if (made.unnamed > 0)
-    lines.push(`${made.unnamed} records do not name a picture, so they are not used (unnamed)`);
-  if (made.duplicate_count > 0) {
-    const names = Text.several(made.duplicates, shownNames, made.duplicate_count);
-    lines.push(
-      `${made.duplicate_count} names have several records, of which none is used (duplicate): ${names}`,
-    );
-  }
   if (!is_new) lines.push("unchanged: these labels are kept already");
   if (changes === null) return `${lines.join("\n")}\n`;
-  const { added, removed, changed, same } = changes;
+  const { added, removed, changed } = changes;
   lines.push(
-    `since ${made.previous?.gt_id}: ${added.length} added, ${removed.length} removed, ${changed.length} changed, ${same} the same`,
+    sinceOf(kept),
     ...bounded(added, "added", (image) => [`  + ${Text.shown(image)}`]),
     ...bounded(removed, "removed", (image) => [`  - ${Text.shown(image)}`]),
     ...bounded(changed, "changed", changesIn),
   );
   return `${lines.join("\n")}\n`;
+}
+
+/** What a command says that stores a file by the way: which version it is, and which records are not used. */
+export function told(kept: Kept): string[] {
+  const { ground_truth: made, is_new, changes } = kept;
+  const name = Text.shown(made.name);
+  const version = made.previous === null ? "stored" : "stored as a new version";
+  return [
+    `labels: ${name} is ${is_new ? version : "stored already"}, ${made.gt_id}`,
+    ...unusedOf(made),
+    ...(changes === null ? [] : [sinceOf(kept)]),
+  ];
+}
+
+const sinceOf = ({ ground_truth: { previous }, changes }: Kept): string =>
+  `since ${previous?.gt_id}: ${changes?.added.length} added, ${changes?.removed.length} removed, ${changes?.changed.length} changed, ${changes?.same} the same`;
+
+/** The records that no run can use. */
+function unusedOf({ unnamed, duplicates, duplicate_count: count }: Created): string[] {
+  const lines: string[] = [];
+  if (unnamed > 0)
+    lines.push(
+      unnamed === 1
+        ? "1 record does not name a picture, so it is not used (unnamed)"
+        : `${unnamed} records do not name a picture, so they are not used (unnamed)`,
+    );
+  if (count > 0) lines.push(duplicatesOf(duplicates, count));
+  return lines;
+}
+
+/** The line about names that several records have. @param names - the first of them; @param count - of all. */
+export function duplicatesOf(names: readonly string[], count: number): string {
+  const what = count === 1 ? "1 name has" : `${count} names have`;
+  return `${what} several records, of which none is used (duplicate): ${Text.several(names, shownNames, count)}`;
 }
 
 /** The lines of the first entries, and the number of the others. */

@@ -150,13 +150,13 @@ function addList(gt: Command, context: Context, done: (status: Exit) => void): v
   ).action(async (options: Shared) => {
     const limit = Options.wholeNumber("--limit", options.limit) ?? 50;
     await withServer(context, options, async (server) => {
-      const rows = [["GT", "NAME", "RECORDS", "SHA256", "FROM RUN", "CREATED"]];
+      const rows = [["GT", "NAME", "RECORDS", "SHA256", "PICTURE KEY", "FROM RUN", "CREATED"]];
       const found = Run.newest(context, server, "/v1/ground_truths", {
         query: { name: options.name, key_id: options.keyId },
         ...{ limit, schema: Known.GroundTruth },
       });
       for await (const each of found) {
-        const { gt_id, name, records, sha256, from_run_id, created_at } = each;
+        const { gt_id, name, records, sha256, gt_image_key, from_run_id, created_at } = each;
         if (options.json) context.out(`${JSON.stringify(each)}\n`);
         else
           rows.push([
@@ -164,6 +164,7 @@ function addList(gt: Command, context: Context, done: (status: Exit) => void): v
             name,
             String(records),
             sha256.slice(0, 12),
+            gt_image_key,
             from_run_id ?? "-",
             Table.minute(created_at),
           ]);
@@ -282,7 +283,7 @@ function addConvert(gt: Command, context: Context, done: (status: Exit) => void)
       const counts = `${Text.counted(summary.records, "record")} of ${Text.counted(summary.files, "file")}`;
       if (out === undefined) context.say(counts);
       else context.out(options.json ? `${JSON.stringify(summary)}\n` : `${counts}\n`);
-      for (const line of Convert.leftOutOf(summary)) context.say(line);
+      for (const line of Convert.notesOf(summary)) context.say(line);
       done(exit.ok);
     });
 }

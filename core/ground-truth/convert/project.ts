@@ -42,3 +42,20 @@ function rowOf(row: unknown, to: { path: string; cells: readonly string[]; left:
 /** Accepted values are one label, and so is null: it says that the value is absent. */
 const labelsIn = (path: string, label: unknown): string[] =>
   label === null || (isMembers(label) && Array.isArray(label.any)) ? [path] : valuesIn(path, label);
+
+/**
+ * The reverse: labels by the names of a task's fields as labels of receipt_v1. A label keeps its path where receipt_v1 has
+ * it, and else gets the only one that ends with it (`total` becomes `totals.total`), unless another label has that.
+ * @param receipt - the fields of receipt_v1. @returns all labels; those without such a field keep their path.
+ */
+export function back(fields: Readonly<Members>, receipt: readonly Field[]): Members {
+  const paths = receipt.map(({ path }) => path);
+  return Object.fromEntries(
+    Object.entries(fields).map(([path, value]) => {
+      const [to, second] = paths.filter((each) => !each.includes("[]") && each.endsWith(`.${path}`));
+      const isThere = paths.some((each) => each === path || each.startsWith(`${path}[].`));
+      const isFree = to !== undefined && second === undefined && !Object.hasOwn(fields, to);
+      return [!isThere && isFree ? to : path, value];
+    }),
+  );
+}
