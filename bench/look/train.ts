@@ -5,7 +5,7 @@ import { encoded } from "#core/look/encoding";
 import { type Grey, greyOf, reducedSize } from "#core/look/grey";
 import { inkOf } from "#core/look/ink";
 import { type Net, turned } from "#core/look/net";
-import { side, windowAt, windowsOf } from "#core/look/windows";
+import { cut, placesOf, side } from "#core/look/windows";
 import { draw, random } from "#test/support/look/receipts";
 
 /*
@@ -39,8 +39,10 @@ async function windows(): Promise<Float32Array[]> {
   for (let n = 0; n < Number(values.receipts); n += 1) {
     const { bytes } = await draw(firstSeed + n, { fonts: values.fonts.split(","), text: [9, 20] });
     const grey = await reduced(bytes);
-    const cut = windowsOf(grey, inkOf(grey).marks, windowsOfOne);
-    for (const at of cut.places.keys()) found.push(windowAt(cut.values, at).slice());
+    for (const place of placesOf(inkOf(grey).marks, windowsOfOne)) {
+      const window = cut(grey, place);
+      if (window !== undefined) found.push(window);
+    }
   }
   return found;
 }

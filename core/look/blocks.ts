@@ -1,4 +1,4 @@
-import { cornersOf, distance, hullOf, type Point } from "./hull.ts";
+import { distance, hullOfMarks, type Point } from "./hull.ts";
 import type { Mark } from "./ink.ts";
 
 /** Marks that lie close together, and what is known of their lines. */
@@ -32,34 +32,41 @@ export const joined = (one: Block, other: Block): number => distance(one.hull, o
 
 /** Marks of one region joined to blocks where the next is near. @param size - the height of a letter. */
 export function blocksOf(inside: readonly Inside[], size: number): Block[] {
-  const parents = inside.map((_, n) => n);
-  const next = inside.map(() => ({ gap: Number.POSITIVE_INFINITY, lean: 0 }));
-  const order = inside
-    .map((_, n) => n)
-    .sort((a, b) => (inside[a] as Inside).mark.left - (inside[b] as Inside).mark.left);
-  const widest = Math.max(0, ...inside.map(({ mark }) => mark.right - mark.left));
-  const most = mostGap * size;
-  for (const [at, a] of order.entries())
-    for (let n = at + 1; n < order.length; n += 1) {
-      const b = order[n] as number;
-      const [one, other] = [inside[a] as Inside, inside[b] as Inside];
-      if (other.mark.left - one.mark.left > most + widest) break;
-      const gap = gapOf(one.mark, other.mark);
+  const sorted = inside.toSorted((a, b) => a.mark.left - b.mark.left);
+  const { parents, gaps, leans } = neighbors(sorted, mostGap * size);
+  const lists = Map.groupBy(sorted.keys(), (n) => rootOf(parents, n));
+  return [...lists.values()].map((list) => {
+    const marks = list.map((n) => (sorted[n] as Inside).mark);
+    const inLine = list.filter((n) => (gaps[n] as number) < mostGapInLine * size);
+    const { region } = sorted[list[0] as number] as Inside;
+    return { marks, hull: hullOfMarks(marks), region, ...usual(inLine.map((n) => leans[n] as number)) };
+  });
+}
+
+/** @param sorted - by their left sides. @returns the forest of what is nearer than `most`; of each mark the gap to the next, and its direction. */
+function neighbors(sorted: readonly Inside[], most: number) {
+  const parents = sorted.map((_, n) => n);
+  const gaps = new Float64Array(sorted.length).fill(Number.POSITIVE_INFINITY);
+  const leans = new Float64Array(sorted.length);
+  for (let a = 0; a < sorted.length; a += 1) {
+    const one = sorted[a] as Inside;
+    const { right, top, bottom } = one.mark;
+    for (let b = a + 1; b < sorted.length; b += 1) {
+      const other = sorted[b] as Inside;
+      const across = Math.max(0, other.mark.left - right);
+      // Those after it begin further to the right.
+      if (across > most) break;
+      const down = Math.max(0, other.mark.top - bottom, top - other.mark.bottom);
+      const gap = Math.sqrt(across * across + down * down);
       if (gap > most || one.region !== other.region) continue;
-      const lean = leanOf(one.mark, other.mark);
-      for (const mark of [a, b]) if (gap < (next[mark]?.gap ?? 0)) next[mark] = { gap, lean };
+      if (gap < (gaps[a] as number) || gap < (gaps[b] as number)) {
+        const lean = leanOf(one.mark, other.mark);
+        for (const mark of [a, b]) if (gap < (gaps[mark] as number)) [gaps[mark], leans[mark]] = [gap, lean];
+      }
       parents[rootOf(parents, a)] = rootOf(parents, b);
     }
-  const lists = Map.groupBy([...inside.keys()], (n) => rootOf(parents, n));
-  return [...lists.values()].map((list) => {
-    const marks = list.map((n) => (inside[n] as Inside).mark);
-    const leans = list.flatMap((n) => {
-      const { gap, lean } = next[n] ?? { gap: Number.POSITIVE_INFINITY, lean: 0 };
-      return gap < mostGapInLine * size ? [lean] : [];
-    });
-    const region = (inside[list[0] as number] as Inside).region;
-    return { marks, hull: hullOf(marks.flatMap(cornersOf)), region, ...usual(leans) };
-  });
+  }
+  return { parents, gaps, leans };
 }
 
 /** Of a forest in which each names its parent, the root itself. */
@@ -72,13 +79,6 @@ export function rootOf(parents: number[], of: number): number {
   return at;
 }
 
-/** @param one - the mark that begins further to the left. */
-function gapOf(one: Mark, other: Mark): number {
-  const across = Math.max(0, other.left - one.right);
-  const down = Math.max(0, other.top - one.bottom, one.top - other.bottom);
-  return Math.hypot(across, down);
-}
-
 function leanOf(one: Mark, other: Mark): number {
   const across = other.left + other.right - one.left - one.right;
   const down = other.top + other.bottom - one.top - one.bottom;
@@ -88,17 +88,27 @@ function leanOf(one: Mark, other: Mark): number {
 /** Degrees from one direction to another, either way up: -90 to 90. */
 export const between = (a: number, b: number): number => ((b - a + 270) % 180) - 90;
 
+/** Degrees of a direction's class. */
+const step = 3;
+
 /** The direction that most of them have, and how many. */
 function usual(leans: readonly number[]): Pick<Block, "lean" | "certainty"> {
-  let best = { lean: 0, certainty: 0 };
-  if (leans.length < leastNeighbors) return best;
-  for (let at = -90; at < 90; at += 3) {
-    const near = leans.map((lean) => between(at, lean)).filter((off) => Math.abs(off) <= spread);
-    const certainty = near.length / leans.length;
-    if (certainty <= best.certainty) continue;
-    // The middle one: a capital beside a small letter leans, and more of them on one side than on the other.
-    const middle = near.sort((a, b) => a - b)[near.length >> 1] ?? 0;
-    best = { lean: at + middle, certainty };
+  if (leans.length < leastNeighbors) return { lean: 0, certainty: 0 };
+  const classes = new Uint16Array(180 / step);
+  for (const lean of leans) {
+    const at = Math.round((lean + 90) / step) % classes.length;
+    classes[at] = (classes[at] as number) + 1;
   }
-  return best;
+  let best = { at: 0, count: 0 };
+  for (let at = 0; at < classes.length; at += 1) {
+    let count = 0;
+    for (let off = -spread / step; off <= spread / step; off += 1)
+      count += classes[(at + off + classes.length) % classes.length] as number;
+    if (count > best.count) best = { at, count };
+  }
+  const from = best.at * step - 90;
+  const near = leans.map((lean) => between(from, lean)).filter((off) => Math.abs(off) <= spread);
+  // The middle one: a capital beside a small letter leans, and more of them on one side than on the other.
+  const middle = near.sort((a, b) => a - b)[near.length >> 1] ?? 0;
+  return { lean: from + middle, certainty: near.length / leans.length };
 }

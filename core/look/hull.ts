@@ -11,7 +11,11 @@ const cross = (a: Point, b: Point, c: Point) => (b.x - a.x) * (c.y - a.y) - (b.y
 
 /** The convex hull, clockwise in pixels (A. M. Andrew's monotone chain, 1979). */
 export function hullOf(points: readonly Point[]): Point[] {
-  const sorted = points.toSorted((a, b) => a.x - b.x || a.y - b.y);
+  return chained(points.toSorted((a, b) => a.x - b.x || a.y - b.y));
+}
+
+/** @param sorted - by x, then by y. */
+function chained(sorted: readonly Point[]): Point[] {
   const half = (list: readonly Point[]) => {
     const chain: Point[] = [];
     for (const point of list) {
@@ -22,6 +26,27 @@ export function hullOf(points: readonly Point[]): Point[] {
   };
   return [...half(sorted), ...half(sorted.toReversed())];
 }
+
+/** The convex hull of the marks' boxes: of all corners in a column of pixels only the highest and the lowest are looked at. */
+export function hullOfMarks(marks: readonly Mark[]): Point[] {
+  if (marks.length === 0) return [];
+  const first = Math.min(...marks.map(({ left }) => left));
+  const last = Math.max(...marks.map(({ right }) => right)) + 1;
+  const highest = new Int32Array(last - first + 1).fill(none);
+  const lowest = new Int32Array(last - first + 1);
+  for (const { left, right, top, bottom } of marks)
+    for (const at of [left - first, right + 1 - first]) {
+      highest[at] = Math.min(highest[at] as number, top);
+      lowest[at] = Math.max(lowest[at] as number, bottom + 1);
+    }
+  const points: Point[] = [];
+  for (const [at, y] of highest.entries())
+    if (y !== none) points.push({ x: first + at, y }, { x: first + at, y: lowest[at] as number });
+  return chained(points);
+}
+
+/** In place of a position: no corner lies in this column. */
+const none = 2 ** 31 - 1;
 
 export function area(hull: readonly Point[]): number {
   let sum = 0;
@@ -58,10 +83,12 @@ function nearest(hull: readonly Point[], points: readonly Point[]): number {
     for (const point of points) {
       const along = length === 0 ? 0 : ((point.x - from.x) * x + (point.y - from.y) * y) / length;
       const share = Math.max(0, Math.min(1, along));
-      best = Math.min(best, Math.hypot(point.x - from.x - share * x, point.y - from.y - share * y));
+      const [across, down] = [point.x - from.x - share * x, point.y - from.y - share * y];
+      // `Math.hypot` takes several times as long.
+      best = Math.min(best, across * across + down * down);
     }
   }
-  return best;
+  return Math.sqrt(best);
 }
 
 /** The corners of a mark's box. */

@@ -37,16 +37,22 @@ export function inkOf(grey: Grey): Ink {
   return components(darker, grey, thresholdsOf(darker, grey));
 }
 
+/** A mean is its sum times `reciprocal(pixels)`, shifted by so many bits: whole numbers take half the time. */
+const shift = 22;
+const reciprocal = (pixels: number) => Math.round(2 ** shift / pixels);
+
 /** Mean of the surroundings minus the pixel, 0 where it is brighter; at most 255. */
-function darkness({ width, height, data }: Grey): Uint8Array {
+function darkness(grey: Grey): Uint8Array {
+  const { width, height, data } = grey;
   const out = new Uint8Array(width * height);
   // Sums of the columns over the rows of the window, moved down row by row.
   const columns = new Int32Array(width);
   for (let y = 0; y < Math.min(meanRadius, height); y += 1)
     for (let x = 0, at = y * width; x < width; x += 1, at += 1)
       columns[x] = (columns[x] as number) + (data[at] as number);
+  const inner = Math.max(meanRadius + 1, width - meanRadius);
   for (let y = 0; y < height; y += 1) {
-    moveDown(columns, { width, height, data }, y);
+    moveDown(columns, grey, y);
     const rows = Math.min(height - 1, y + meanRadius) - Math.max(0, y - meanRadius) + 1;
     const row = y * width;
     // The sum of the window, moved to the right pixel by pixel.
@@ -57,27 +63,39 @@ function darkness({ width, height, data }: Grey): Uint8Array {
       if (right < width) sum += columns[right] as number;
       if (left > 0) sum -= columns[left - 1] as number;
       const wide = Math.min(width - 1, right) - Math.max(0, left) + 1;
-      out[row + x] = Math.max(0, sum / (rows * wide) - (data[row + x] as number));
-    };
-    const share = 1 / (rows * (2 * meanRadius + 1));
-    const inner = Math.max(meanRadius + 1, width - meanRadius);
-    for (let x = 0; x < Math.min(meanRadius + 1, width); x += 1) edge(x);
-    for (let x = meanRadius + 1; x < inner; x += 1) {
-      sum += (columns[x + meanRadius] as number) - (columns[x - meanRadius - 1] as number);
-      const darker = sum * share - (data[row + x] as number);
+      const darker = ((sum * reciprocal(rows * wide)) >> shift) - (data[row + x] as number);
       if (darker > 0) out[row + x] = darker;
-    }
+    };
+    for (let x = 0; x < Math.min(meanRadius + 1, width); x += 1) edge(x);
+    sum = inside({ columns, data, out }, { row, inner, sum, share: reciprocal(rows * (2 * meanRadius + 1)) });
     for (let x = inner; x < width; x += 1) edge(x);
   }
   return out;
+}
+
+/** The pixels of a row whose window does not touch a side. @returns the sum of the last window. */
+function inside(
+  { columns, data, out }: { columns: Int32Array; data: Uint8Array; out: Uint8Array },
+  { row, inner, sum: first, share }: { row: number; inner: number; sum: number; share: number },
+): number {
+  let sum = first;
+  for (let x = meanRadius + 1; x < inner; x += 1) {
+    sum = (sum + (columns[x + meanRadius] as number) - (columns[x - meanRadius - 1] as number)) | 0;
+    const darker = (Math.imul(sum, share) >> shift) - (data[row + x] as number);
+    // At most 0 becomes 0. Noise makes a condition here a coin toss that no processor foresees: it takes four times as long.
+    out[row + x] = darker & ~(darker >> 31);
+  }
+  return sum;
 }
 
 /** Adds the row that enters the window of row `y` to the sums of columns, and takes away the one that left it. */
 function moveDown(columns: Int32Array, { width, height, data }: Grey, y: number): void {
   const [enters, leaves] = [y + meanRadius, y - meanRadius - 1];
   if (enters < height && leaves >= 0) {
-    for (let x = 0, on = enters * width, off = leaves * width; x < width; x += 1, on += 1, off += 1)
-      columns[x] = (columns[x] as number) + (data[on] as number) - (data[off] as number);
+    const on = data.subarray(enters * width, (enters + 1) * width);
+    const off = data.subarray(leaves * width, (leaves + 1) * width);
+    for (let x = 0; x < width; x += 1)
+      columns[x] = (columns[x] as number) + (on[x] as number) - (off[x] as number);
     return;
   }
   for (let x = 0, on = enters * width; enters < height && x < width; x += 1, on += 1)

@@ -2,7 +2,7 @@ import { decoded } from "./encoding.ts";
 import { type Grey, lookPixels, type Quarter } from "./grey.ts";
 import { inkOf, pointsOf } from "./ink.ts";
 import { type Legibility, measure } from "./legibility.ts";
-import type { Net } from "./net.ts";
+import { type Transformed, transformed } from "./net.ts";
 import { type Paper, papersOf } from "./papers.ts";
 import { type TextLine, textLinesOf } from "./text-lines.ts";
 import { textMarks } from "./text-marks.ts";
@@ -33,11 +33,11 @@ const mostTilt = 10.5;
 /** Of ink, by which the tilt is measured on a usual picture. */
 const mostPoints = 7_000;
 
-let net: Net | undefined;
+let net: Transformed | undefined;
 
 /** @param grey - the picture as EXIF turns it, of the size that `reducedSize` gives. */
 export function look(grey: Grey): Look {
-  net ??= decoded(weights);
+  net ??= transformed(decoded(weights));
   const ink = inkOf(grey);
   const upright = uprightOf(grey, ink.marks, net);
   const { turn, letters } = upright;

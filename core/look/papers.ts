@@ -1,6 +1,6 @@
 import { type Block, blocksOf, joined } from "./blocks.ts";
 import type { Grey } from "./grey.ts";
-import { cornersOf, hullOf, meet, type Point } from "./hull.ts";
+import { cornersOf, hullOf, hullOfMarks, meet, type Point } from "./hull.ts";
 import type { Ink, Mark } from "./ink.ts";
 import { type Node, regionOfMarks, treeOf } from "./regions.ts";
 import { together } from "./same-paper.ts";
@@ -47,13 +47,13 @@ export function papersOf(grey: Grey, ink: Ink): Paper[] {
   const marks = [...ink.marks, ...ink.others].filter((mark) => isCompact(mark, size));
   const regions = regionOfMarks(tree, apart(tree.root), marks);
   const placed = marks.map((mark, n) => ({ mark, region: regions[n] ?? nowhere }));
-  const groups = together(
-    blocksOf(
-      placed.filter(({ region }) => region !== nowhere),
-      size,
-    ),
+  const blocks = blocksOf(
+    placed.filter(({ region }) => region !== nowhere),
     size,
-  ).map((group) => onPaper(grey, group, levelOf(grey, group)));
+  );
+  const found = together(blocks, size, leastMarks);
+  if (found.filter((group) => group.marks.length >= leastMarks).length < 2) return [];
+  const groups = found.map((group) => onPaper(grey, group, levelOf(grey, group)));
   const most = Math.max(0, ...groups.map((group) => group.marks.length));
   const isReceipt = (group: Block) => group.marks.length >= Math.max(leastMarks, leastShare * most);
   const receipts = groups.filter(isReceipt);
@@ -99,9 +99,7 @@ function levelOf(grey: Grey, { marks }: Block): number {
 /** The group without marks of the table, which is darker. */
 function onPaper(grey: Grey, group: Block, level: number): Block {
   const marks = group.marks.filter((mark) => aroundOf(grey, mark) >= leastBrightness * level);
-  return marks.length === group.marks.length
-    ? group
-    : { ...group, marks, hull: hullOf(marks.flatMap(cornersOf)) };
+  return marks.length === group.marks.length ? group : { ...group, marks, hull: hullOfMarks(marks) };
 }
 
 /** The brightest pixel of a mark's box and of two around it. */

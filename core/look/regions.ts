@@ -177,10 +177,11 @@ export function treeOf(grey: Grey, { marks, runs }: Ink, leastText: number): Tre
 
 /** For each mark the number of the node that it lies in; undefined for none of them. */
 export function regionOfMarks(
-  { width, parents }: Tree,
+  { root, width, parents }: Tree,
   nodes: readonly Node[],
   marks: readonly Mark[],
 ): (number | undefined)[] {
+  if (nodes.length === 1 && nodes[0] === root) return marks.map(() => 0);
   const numbers = new Map(nodes.map(({ at }, n) => [at, n]));
   return marks.map((mark) => {
     let at = ((mark.top + mark.bottom) >> 3) * width + ((mark.left + mark.right) >> 3);

@@ -27,14 +27,26 @@ const fewLines = 8;
 const mostBeforeFewLines = 15;
 const mostBeside = 8;
 
-/** Blocks that are of one paper joined to one. @param size - the height of a letter in pixels. */
-export function together(blocks: readonly Block[], size: number): Block[] {
+/**
+ * Blocks that are of one paper joined to one.
+ * @param size - the height of a letter in pixels.
+ * @param least - marks of a paper: where all others together have fewer than this beside the largest, there is one paper, and
+ * nothing else is looked at.
+ */
+export function together(blocks: readonly Block[], size: number, least: number): Block[] {
   const parents = blocks.map((_, n) => n);
-  for (const [a, one] of blocks.entries())
-    for (const [b, other] of blocks.entries()) {
-      if (b <= a || rootOf(parents, a) === rootOf(parents, b) || !isSame(one, other, size)) continue;
-      parents[rootOf(parents, b)] = rootOf(parents, a);
-    }
+  const join = (are: (a: number, b: number) => boolean) => {
+    for (let a = 0; a < blocks.length; a += 1)
+      for (let b = a + 1; b < blocks.length; b += 1)
+        if (rootOf(parents, a) !== rootOf(parents, b) && are(a, b))
+          parents[rootOf(parents, b)] = rootOf(parents, a);
+  };
+  const at = (n: number) => blocks[n] as Block;
+  // First what takes little time: most parts of a receipt are near each other.
+  const boxes = blocks.map(({ hull }) => boxOf(hull));
+  join((a, b) => gapOf(boxes[a], boxes[b]) < near * size && isNear(at(a), at(b), size));
+  if (restOf(blocks, parents) < least) return [];
+  join((a, b) => isSame(at(a), at(b), size));
   const groups = new Map<number, Block>();
   for (const [n, block] of blocks.entries()) {
     const root = rootOf(parents, n);
@@ -43,6 +55,33 @@ export function together(blocks: readonly Block[], size: number): Block[] {
   }
   return withoutOverlaps([...groups.values()]);
 }
+interface Box {
+  xs: Range;
+  ys: Range;
+}
+
+function boxOf(hull: readonly Point[]): Box {
+  return { xs: range(hull.map(({ x }) => x)), ys: range(hull.map(({ y }) => y)) };
+}
+
+/** No two points of what is in the boxes are nearer. */
+function gapOf(one: Box | undefined, other: Box | undefined): number {
+  if (one === undefined || other === undefined) return 0;
+  return Math.max(gap(one.xs, other.xs), gap(one.ys, other.ys));
+}
+
+/** How many marks are not of the largest group. */
+function restOf(blocks: readonly Block[], parents: number[]): number {
+  const counts = blocks.map(() => 0);
+  for (const [n, { marks }] of blocks.entries()) {
+    const root = rootOf(parents, n);
+    counts[root] = (counts[root] ?? 0) + marks.length;
+  }
+  return counts.reduce((sum, count) => sum + count, 0) - Math.max(0, ...counts);
+}
+
+const isNear = (one: Block, other: Block, size: number): boolean =>
+  meet(one.hull, other.hull) || joined(one, other) < near * size;
 
 const weightOf = ({ certainty, marks }: Block) => certainty * marks.length;
 
@@ -76,18 +115,17 @@ function areWhole(one: Block, other: Block): boolean {
 }
 
 function isSame(one: Block, other: Block, size: number): boolean {
-  if (meet(one.hull, other.hull)) return true;
-  const gap = joined(one, other);
-  if (gap < near * size || areWhole(one, other)) return true;
+  const apart = joined(one, other);
+  if (isNear(one, other, size) || areWhole(one, other)) return true;
   const isParted = one.region !== other.region;
-  if (Math.min(one.marks.length, other.marks.length) < crumb) return !isParted && gap < mostStray * size;
+  if (Math.min(one.marks.length, other.marks.length) < crumb) return !isParted && apart < mostStray * size;
   const { lean } = weightOf(one) >= weightOf(other) ? one : other;
   // Before their lines: of a column of short amounts it is not clear which way they run.
   if (!isParted && rowsAgree(one, other, { lean, size })) return true;
   const isTurned =
     [one, other].every(({ certainty, marks }) => certainty >= certain && marks.length >= leastMarksOfLines) &&
     Math.abs(between(one.lean, other.lean)) > mostTurned;
-  if (isTurned) return !isParted && gap < mostBeside * size;
+  if (isTurned) return !isParted && apart < mostBeside * size;
   const spans = spansOf(one, other);
   return isParted ? isFolded(spans, size) : isWithin(spans, size);
 }
@@ -109,16 +147,26 @@ function spansOf(one: Block, other: Block): Spans {
   const spans = (at: (point: Point) => number) =>
     [range(one.hull.map(at)), range(other.hull.map(at))] as const;
   const [u, v] = [spans(along), spans(across)];
-  const gap = ([a, b]: typeof u) => Math.max(a.from, b.from) - Math.min(a.to, b.to);
-  const length = ({ from, to }: { from: number; to: number }) => to - from;
+  const length = ({ from, to }: Range) => to - from;
   return {
-    ...{ beside: gap(u), below: gap(v) },
+    ...{ beside: gap(...u), below: gap(...v) },
     width: Math.max(u[0].to, u[1].to) - Math.min(u[0].from, u[1].from),
     lower: Math.min(length(v[0]), length(v[1])),
   };
 }
 
-const range = (values: readonly number[]) => ({ from: Math.min(...values), to: Math.max(...values) });
+interface Range {
+  from: number;
+  to: number;
+}
+
+const range = (values: readonly number[]): Range => ({
+  from: Math.min(...values),
+  to: Math.max(...values),
+});
+
+/** Negative where they overlap. */
+const gap = (a: Range, b: Range): number => Math.max(a.from, b.from) - Math.min(a.to, b.to);
 
 /** What a fold or a tear parts stands one below the other and is equally wide; a few lines alone are no receipt. */
 function isFolded({ beside, below, width, lower }: Spans, size: number): boolean {

@@ -1,7 +1,7 @@
 import type { Grey, Quarter } from "./grey.ts";
 import type { Mark } from "./ink.ts";
-import { type Net, scores, turnedWindows } from "./net.ts";
-import { type Place, side, windowAt, windowsOf } from "./windows.ts";
+import { scores, type Transformed, windowValues } from "./net.ts";
+import { cut, type Place, placesOf, side } from "./windows.ts";
 
 /** A letter that was recognized as one, and how sharp it is. */
 export interface Letter extends Place {
@@ -34,27 +34,29 @@ const likely = Math.log(0.5);
  * Each letter says how likely it stands upright after 0, 1, 2 and 3 quarter turns; the picture is turned by the sum of
  * all, if it is clearly ahead of the second.
  */
-export function uprightOf(grey: Grey, marks: Mark[], net: Net): Upright {
-  const { places, values } = windowsOf(grey, marks, mostWindows);
-  if (places.length < leastWindows) return { turn: undefined, certainty: 0, letters: [] };
-  const scratch = turnedWindows();
+export function uprightOf(grey: Grey, marks: Mark[], net: Transformed): Upright {
+  const places = placesOf(marks, mostWindows);
+  const scratch = new Float64Array(windowValues);
   const likelihoods: number[][] = [];
-  const order: number[] = [];
+  const judged: { place: Place; window: Float32Array }[] = [];
   let verdict = { best: 0, certainty: 0 };
   // Every eighth letter first: most pictures need few.
   for (const first of [0, 4, 2, 6, 1, 5, 3, 7]) {
     for (let at = first; at < places.length; at += 8) {
-      likelihoods.push(logarithms(scores(net, windowAt(values, at), scratch)));
-      order.push(at);
+      const place = places[at] as Place;
+      const window = cut(grey, place);
+      if (window === undefined) continue;
+      likelihoods.push(logarithms(scores(net, window, scratch)));
+      judged.push({ place, window });
     }
+    if (judged.length < leastWindows) continue;
     verdict = verdictOf(likelihoods);
     if (verdict.certainty >= clearCertainty) break;
   }
+  if (judged.length < leastWindows) return { turn: undefined, certainty: 0, letters: [] };
   const { best, certainty } = verdict;
-  const letters = order.flatMap((at, n) =>
-    (likelihoods[n]?.[best] ?? -1) >= likely
-      ? [{ ...(places[at] as Place), sharpness: sharpnessOf(windowAt(values, at)) }]
-      : [],
+  const letters = judged.flatMap(({ place, window }, n) =>
+    (likelihoods[n]?.[best] ?? -1) >= likely ? [{ ...place, sharpness: sharpnessOf(window) }] : [],
   );
   return { turn: certainty >= leastCertainty ? ((best * 90) as Quarter) : undefined, certainty, letters };
 }

@@ -23,32 +23,18 @@ export interface Place {
   mark: number;
 }
 
-interface Windows {
-  places: Place[];
-  /** 256 values for each place: ink positive, mean 0, deviation 1. */
-  values: Float32Array;
-}
-
-/** At most `most` windows, spread evenly over the marks; places without any contrast are left out. */
-export function windowsOf(grey: Grey, marks: Mark[], most: number): Windows {
-  const all = placesOf(marks);
+/** At most about `most` places, spread evenly over the marks. */
+export function placesOf(marks: readonly Mark[], most: number): Place[] {
+  const all = allPlaces(marks);
   const step = Math.max(1, all.length / most);
-  const values = new Float32Array(Math.min(most, all.length) * samples);
   const places: Place[] = [];
-  for (let at = 0; Math.floor(at) < all.length && places.length < most; at += step) {
-    const place = all[Math.floor(at)] as Place;
-    if (cut(grey, place, windowAt(values, places.length))) places.push(place);
-  }
-  return { places, values };
-}
-
-/** The values of one window. */
-export function windowAt(values: Float32Array, index: number): Float32Array {
-  return values.subarray(index * samples, (index + 1) * samples);
+  for (let at = 0; Math.floor(at) < all.length && places.length < most; at += step)
+    places.push(all[Math.floor(at)] as Place);
+  return places;
 }
 
 /** A mark of one letter is one place; one of joined letters has a place for each square of its short side. */
-function placesOf(marks: Mark[]): Place[] {
+function allPlaces(marks: readonly Mark[]): Place[] {
   const places: Place[] = [];
   for (const [mark, { left, right, top, bottom }] of marks.entries()) {
     const wide = right - left + 1;
@@ -70,7 +56,9 @@ function placesOf(marks: Mark[]): Place[] {
   return places;
 }
 
-function cut({ width, height, data }: Grey, { x, y, size }: Place, into: Float32Array): boolean {
+/** The window of a place, 256 values: ink positive, mean 0, deviation 1; undefined where there is no contrast. */
+export function cut({ width, height, data }: Grey, { x, y, size }: Place): Float32Array | undefined {
+  const into = new Float32Array(samples);
   const step = (spread * size) / side;
   const [x0, y0] = [x - step * (side / 2 - 0.5), y - step * (side / 2 - 0.5)];
   let sum = 0;
@@ -93,7 +81,7 @@ function cut({ width, height, data }: Grey, { x, y, size }: Place, into: Float32
   }
   const mean = sum / samples;
   const deviation = Math.sqrt(Math.max(0, squares / samples - mean * mean));
-  if (deviation < leastDeviation) return false;
+  if (deviation < leastDeviation) return undefined;
   for (let at = 0; at < samples; at += 1) into[at] = ((into[at] as number) - mean) / deviation;
-  return true;
+  return into;
 }
