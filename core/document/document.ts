@@ -147,7 +147,7 @@ const placesOf = (pages: number): Pages.Place[] => Array.from({ length: pages },
 
 /**
  * A page of a document, by its header.
- * @param number - from 1 to `document.pages`.
+ * @param number - from 1 to `document.pages`; of a page alone, the number that it has in its file.
  * @throws AppError as `open` does for the first page.
  */
 export async function page(
@@ -155,7 +155,7 @@ export async function page(
   number: number,
   how: Pick<OpenOptions, "signal"> = {},
 ): Promise<Page> {
-  if (number === 1) return document.first;
+  if (number === document.first.number) return document.first;
   const place = document.places[number - 1];
   if (place === undefined) throw new RangeError("the document has no such page");
   if (place.directory !== undefined) Structure.checkPage(document.bytes, place.directory);

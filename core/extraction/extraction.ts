@@ -283,7 +283,7 @@ async function ask(work: Work): Promise<Answer.Outcome> {
   const artifact = Unanswered.composed(work, performed);
   if (error?.retry) return Unanswered.fail(work, artifact, error);
   // Only a document of several calls has any steps; a final failure is thrown.
-  const tidy = () => (artifact.calls === undefined ? undefined : Steps.remove(services.bucket, log, row));
+  const tidy = () => (Record.hasSteps(artifact) ? Steps.remove(services.bucket, log, row) : undefined);
   const answer = await conclude(services, log, row, artifact).finally(tidy);
   return { kind: "done", answer, replayed: false };
 }

@@ -114,7 +114,7 @@ async function attempt(work: Work): Promise<void> {
   }
   if (error === undefined || !error.retry) {
     // Only a document of several calls has any steps; a final failure is thrown.
-    const tidy = () => (artifact.calls === undefined ? undefined : Steps.remove(services.bucket, log, row));
+    const tidy = () => (Record.hasSteps(artifact) ? Steps.remove(services.bucket, log, row) : undefined);
     await conclude(services, log, row, artifact).finally(tidy);
     return;
   }

@@ -1,6 +1,5 @@
 import type * as Config from "#core/config";
 import { AppError } from "#core/error";
-import * as Budget from "#core/image/budget";
 import type { Look } from "#core/look/look";
 import * as Metrics from "#core/metrics/metrics";
 import type { AttemptRecord } from "#core/vision/fault";
@@ -89,10 +88,11 @@ export class Asking {
     // Loaded for such documents alone, and before a page is drawn: its text is read right behind it.
     if (this.#work.document.kind === "pdf" && this.#work.document.first.cut === undefined)
       this.textLayers = new (await import("./text-layer.ts")).TextLayers(this.#work);
-    const wish = this.#wish();
-    const { steps } = this.#work;
-    this.#plan = steps?.plan ?? (await Pages.parted(this.#work.pages, wish));
-    const parts = [...this.#plan];
+    const wish = Pages.wishOf(this.#model, this.#work);
+    const { steps, part: own } = this.#work;
+    const planned = own === undefined ? steps?.plan : undefined;
+    const parts = [...(planned ?? (await Pages.parted(this.#work.pages, wish)))];
+    this.#plan = own?.plan ?? [...parts];
     let ready: Ready | undefined;
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       const known = this.#knownOf(part);
@@ -119,9 +119,15 @@ export class Asking {
     });
   }
 
+  /** The call to be taken up, unless it is about another part of the file. */
+  get #next(): StoredCall | undefined {
+    const { steps, part } = this.#work;
+    return steps?.next?.unit === part?.at ? steps?.next : undefined;
+  }
+
   /** The stored call about this part that needs no picture any more: it was answered, or asked for again in halves. */
   #knownOf(part: readonly Pages.Piece[]): StoredCall | undefined {
-    const known = this.#work.steps?.next;
+    const known = this.#next;
     if (known === undefined || !isSame(known.part, part)) return undefined;
     return known.answer !== undefined || known.pieces.length > 1 ? known : undefined;
   }
@@ -133,7 +139,8 @@ export class Asking {
     for (const [page, text] of facts.texts) this.textLayers?.put(page, text ?? undefined);
     for (const [name, sent] of facts.sent) this.#sent.set(name, sent);
     for (const [name, quality] of facts.quality) this.#quality.set(name, quality);
-    for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#calls.length + 1 });
+    for (const [page, look] of facts.looks ?? []) this.looks.set(page, look);
+    for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#lastCall + 1 });
     this.blank.push(...facts.blank);
     this.imageMs += known.imageMs;
     const { answer, discard } = this.#again(known);
@@ -185,7 +192,7 @@ export class Asking {
 
   /** What the artifact says of pictures, texts and attempts. */
   record(): Pick<Artifact, "sent" | "sent_pages" | "calls" | "file_texts"> & { attempts: AttemptRecord[] } {
-    const isSingle = !this.isJoined && this.#calls.length < 2;
+    const isSingle = !this.isJoined && this.#calls.length < 2 && this.#work.part === undefined;
     const beside = this.#fileTexts.length === 0 ? {} : { file_texts: this.#fileTexts };
     const calls = isSingle ? {} : { calls: this.#calls };
     const attempts = isSingle ? this.#attempts.map(({ call: _, ...attempt }) => attempt) : this.#attempts;
@@ -199,8 +206,13 @@ export class Asking {
     return { sent: null, sent_pages: sentPages, ...calls, ...beside, attempts };
   }
 
+  /** The number of the last call. */
+  get #lastCall(): number {
+    return (this.#work.part?.callsBefore ?? 0) + this.#calls.length;
+  }
+
   #ofLastCall(attempts: AttemptRecord[]): (AttemptRecord & { call: number })[] {
-    const call = this.#calls.length;
+    const call = this.#lastCall;
     return attempts.map((attempt) => ({ ...attempt, call }));
   }
 
@@ -214,7 +226,7 @@ export class Asking {
 
   #open(part: Pages.Piece[], wish: Pages.Wish): Ready {
     const group = Pages.open(this.#work.document, part, wish, {
-      ...{ looks: this.looks, pages: this.#work.pages.length },
+      ...{ looks: this.looks, pages: this.#work.part?.plan.length ?? this.#work.pages.length },
       seeksBlank: this.isOfPages || this.#work.part !== undefined || this.#work.document.kind === "pdf",
       texts: this.textLayers,
       onPrepared: ({ of: page, sent, blank, quality, ms, ...piece }) => {
@@ -240,7 +252,7 @@ export class Asking {
   /** @returns the same pages in smaller parts, to be asked for again, of which the answer did not fit together. */
   async #ask(group: Pages.Group): Promise<Pages.Piece[][] | undefined> {
     const { pieces, room } = group;
-    for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#calls.length + 1 });
+    for (const piece of pieces) this.#callOf.set(nameOf(piece), { piece, call: this.#lastCall + 1 });
     this.asked = pieces;
     this.#settings.max_tokens = room.fit.maxTokens;
     const startedAt = Date.now();
@@ -277,16 +289,17 @@ export class Asking {
     const { steps } = this.#work;
     if (steps === undefined) return await this.#callNow(group, next);
     const { pieces } = group;
-    const known = steps.next;
+    const known = this.#next;
     if (known !== undefined && isSame(known.pieces, pieces) && known.record.after_row === next?.afterRow)
       return this.#again(known);
-    if (known !== undefined) steps.abandon();
+    if (steps.next !== undefined) steps.abandon();
     await steps.flush(this.#plan);
     const startedAt = Date.now();
     const outcome = await this.#callNow(group, next);
     const { record } = outcome;
     steps.add({
-      ...{ record, pieces, part: this.#part, facts: await this.#facts(), fileText: group.text },
+      ...{ record, pieces, part: this.#part, unit: this.#work.part?.at },
+      ...{ facts: await this.#facts(), fileText: group.text },
       attempts: this.#attempts.filter(({ call }) => call === record.call),
       imageMs: this.imageMs - this.#storedImageMs,
       ...{ inferenceMs: Date.now() - startedAt, ...outcomeOf(outcome) },
@@ -306,6 +319,7 @@ export class Asking {
       ),
       sent: [...this.#sent].filter(([name]) => names.has(name)),
       quality: [...this.#quality].filter(([name]) => names.has(name)),
+      looks: [...this.looks].filter(([page]) => pages.has(page)),
     };
   }
 
@@ -313,7 +327,7 @@ export class Asking {
     const { pieces, text } = group;
     const [tile] = pieces.flatMap((piece) => piece.tile ?? []);
     const record: CallRecord = {
-      ...{ call: this.#calls.length + 1, pages: pieces.map(({ page }) => page) },
+      ...{ call: this.#lastCall + 1, pages: pieces.map(({ page }) => page) },
       ...{ raw_model_text: null, finish_reason: null, ...(tile && { tile }) },
       ...(next === undefined ? {} : { after_row: next.afterRow }),
     };
@@ -367,27 +381,6 @@ export class Asking {
         onPictureRefused: () => room.reencoded(),
       },
     );
-  }
-
-  #wish(): Pages.Wish {
-    const { task, debug, look = true, signal, log } = this.#work;
-    const asked = debug?.max_tokens;
-    const most = Math.min(
-      asked ?? Number.POSITIVE_INFINITY,
-      this.#model.maxTokens ?? Number.POSITIVE_INFINITY,
-    );
-    return {
-      server: { ...this.#model, look: this.#model.look && look },
-      promptTokens: Budget.textTokens(task.prompt),
-      textKey: task.promptSha256,
-      onUnclear: () => log.warn("picture_tokens_unclear", { model: this.#model.model }),
-      maxTokens: task.maxOutputTokens,
-      // A caller's schema or length has no usual length.
-      usualTokens: debug === undefined ? task.usualOutputTokens : undefined,
-      mostTokens: Number.isFinite(most) ? most : undefined,
-      exact: asked !== undefined,
-      signal,
-    };
   }
 }
 

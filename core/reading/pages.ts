@@ -1,9 +1,12 @@
 import type * as Config from "#core/config";
 import * as Document from "#core/document/document";
 import * as Budget from "#core/image/budget";
+import type { Cut } from "#core/image/cut";
+import type { Log } from "#core/log";
 import type { Look } from "#core/look/look";
 import * as Processor from "#core/model/processor";
 import * as Profiles from "#core/model/profiles/profiles";
+import type { Task } from "#core/task/task";
 import * as ContextLength from "#core/vision/context-length";
 import * as Vision from "#core/vision/vision";
 import type { Tile } from "./long-paper/tile.ts";
@@ -33,6 +36,8 @@ export interface Wish {
 export interface Piece {
   page: number;
   tile?: Tile | undefined;
+  /** In the plan of a file that is split: one of several receipts on the page. */
+  cut?: Cut | undefined;
 }
 
 /** One piece is told from another by it. */
@@ -74,6 +79,33 @@ const tilesOfDocument = 64;
 /** A sheet is at most so many times as long as wide. */
 const mostOfSheet = 2.2;
 
+/** What is asked, and how. */
+interface Asked {
+  task: Pick<Task, "prompt" | "promptSha256" | "maxOutputTokens" | "usualOutputTokens">;
+  debug?: { max_tokens?: number | undefined } | undefined;
+  look?: boolean | undefined;
+  signal: AbortSignal;
+  log: Log;
+}
+
+/** What the work leaves room for. */
+export function wishOf(model: Config.Model, { task, debug, look = true, signal, log }: Asked): Wish {
+  const asked = debug?.max_tokens;
+  const most = Math.min(asked ?? Number.POSITIVE_INFINITY, model.maxTokens ?? Number.POSITIVE_INFINITY);
+  return {
+    server: { ...model, look: model.look && look },
+    promptTokens: Budget.textTokens(task.prompt),
+    textKey: task.promptSha256,
+    onUnclear: () => log.warn("picture_tokens_unclear", { model: model.model }),
+    maxTokens: task.maxOutputTokens,
+    // A caller's schema or length has no usual length.
+    usualTokens: debug === undefined ? task.usualOutputTokens : undefined,
+    mostTokens: Number.isFinite(most) ? most : undefined,
+    exact: asked !== undefined,
+    signal,
+  };
+}
+
 /**
  * The pages in the parts that go to one call each: as many together as stay legible, at most as many as the server takes,
  * and in parts of about the same size.
@@ -103,7 +135,7 @@ interface How {
   seeksBlank: boolean;
   /** What was seen of pages, each once. */
   looks: Map<number, Look>;
-  /** Pages of the whole document. */
+  /** Pages of the whole document, or parts of a file that is split. */
   pages: number;
   /** The text layers of pages that are drawn. */
   texts: TextLayers | undefined;

@@ -104,8 +104,12 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   const performed = unperformed(model, work);
   const asking = new Asking(model, work, settings);
   try {
-    // Read after a failure of the model, too: it does not need one.
-    await asking.run().finally(() => (work.steps?.isOver ? undefined : noteBeside(performed, work, asking)));
+    // Read after a failure of the model, too: it does not need one. Another worker that goes on reads it itself.
+    const noted = async () => noteBeside(performed, work, asking);
+    await asking.run().then(noted, async (thrown: unknown) => {
+      if (!(thrown instanceof Steps.StepOver)) await noted();
+      throw thrown;
+    });
     const validateAt = Date.now();
     const known = { ...work, embedded: performed.answer.embedded };
     record(performed, asking, settings, await examine(await asking.examining, known, asking));
@@ -137,7 +141,7 @@ async function fail(performed: Performed, work: Work, asking: Asking, thrown: un
 /** Adds what the file itself says: its e-invoice, its text layers, and which pages lack fonts. */
 async function noteBeside({ answer, record }: Performed, work: Work, asking: Asking): Promise<void> {
   // The file carries it once, whatever its parts are.
-  if ((work.part ?? 0) === 0) await Embedded.note(answer, work);
+  if (work.part?.isFirst ?? true) await Embedded.note(answer, work);
   const { textLayers } = asking;
   const layer = await textLayers?.record();
   if (layer !== undefined) record.text_layer = layer;

@@ -119,6 +119,10 @@ export async function recordAttempt(
   }
 }
 
+/** Calls may have been stored for a next worker: of a document of several calls alone. */
+export const hasSteps = ({ calls, documents }: Artifact): boolean =>
+  calls !== undefined || documents !== undefined;
+
 /** The bytes of an artifact: for people too, hence indented. */
 export function encode(artifact: Artifact): string {
   return `${JSON.stringify(artifact, null, 1)}\n`;

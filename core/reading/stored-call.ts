@@ -1,6 +1,7 @@
 import type { Bucket } from "#core/bucket/bucket";
 import type * as Document from "#core/document/document";
 import type { Log } from "#core/log";
+import type { Look } from "#core/look/look";
 import type { AttemptRecord } from "#core/vision/fault";
 import * as Vision from "#core/vision/vision";
 import type { Piece } from "./pages.ts";
@@ -28,6 +29,7 @@ export interface Facts {
   texts: (readonly [page: number, text: Document.Text | undefined])[];
   sent: [name: string, sent: Sent][];
   quality: [name: string, quality: Quality][];
+  looks?: [page: number, look: Look][];
 }
 
 export interface StoredCall {
@@ -35,6 +37,8 @@ export interface StoredCall {
   /** What was to be asked for together, and without pages that are blank. */
   part: Piece[];
   pieces: Piece[];
+  /** Of a file that is split, which of its parts it is about; from 0. */
+  unit?: number | undefined;
   facts: Facts;
   /** What was said beside the pictures. */
   fileText?: string | undefined;

@@ -13,6 +13,25 @@ const mostBytes = 256 * 1024;
 /** A line's indentation, comma and end in an artifact. */
 const perLine = 8;
 
+const sizeOf = (word: string) => Buffer.byteLength(JSON.stringify(word)) + perLine;
+
+/** The layers of several parts of a file, as far as there is room for them in its artifact. */
+export function bounded(layers: readonly TextLayer[], most = mostBytes): TextLayer[] {
+  let left = most;
+  return layers.map(({ pages, cut }) => {
+    let isCut = cut;
+    const fitting = pages.flatMap(({ page, words }) => {
+      const written = words.filter((word) => {
+        left -= sizeOf(word);
+        return left >= 0;
+      });
+      isCut ||= written.length < words.length;
+      return written.length === 0 ? [] : [{ page, words: written }];
+    });
+    return { pages: fitting, cut: isCut };
+  });
+}
+
 interface Reader {
   signal: AbortSignal;
   log: Log;
@@ -110,7 +129,7 @@ export class TextLayers {
       const written: string[] = [];
       for (const { text, x, y, width, height } of words) {
         const word = `${x} ${y} ${width} ${height} ${text}`;
-        left -= Buffer.byteLength(JSON.stringify(word)) + perLine;
+        left -= sizeOf(word);
         if (left < 0) break;
         written.push(word);
       }

@@ -54,16 +54,15 @@ type PagesAsked = Pick<Artifact, "result"> & Partial<Pick<Artifact, "sent" | "ca
 
 /**
  * How many pages the model read: those of all answers that count. Null where there was no answer.
- * @param after - only by later calls.
+ * @param after - only those that no call up to this one read.
  */
 export function pagesOf({ result, sent, calls, documents }: PagesAsked, after = 0): number | null {
-  if (documents !== undefined) return new Set(documents.flatMap(({ pages }) => pages)).size;
-  if (calls === undefined) return result === null || !sent ? null : 1;
-  const read = new Set(
-    calls.flatMap(({ call, pages, raw_model_text, repeated }) =>
-      call <= after || raw_model_text === null || repeated ? [] : pages,
-    ),
-  );
+  const all = calls ?? documents?.flatMap((document) => document.calls ?? []);
+  if (all === undefined) return result === null || !sent ? null : 1;
+  const counted = all.filter(({ raw_model_text, repeated }) => raw_model_text !== null && !repeated);
+  const before = new Set(counted.flatMap(({ call, pages }) => (call <= after ? pages : [])));
+  // Tiles of a page, and receipts on it, may be read in several steps.
+  const read = new Set(counted.flatMap(({ pages }) => pages.filter((page) => !before.has(page))));
   return read.size === 0 ? null : read.size;
 }
 

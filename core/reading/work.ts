@@ -4,6 +4,7 @@ import type * as Override from "#core/task/override";
 import type * as OwnSchema from "#core/task/own-schema";
 import type * as Task from "#core/task/task";
 import type { Split } from "./page-numbers.ts";
+import type { Piece } from "./pages.ts";
 import type { Artifact } from "./schema.ts";
 import type { Steps } from "./stored-call.ts";
 
@@ -26,8 +27,8 @@ export interface Work {
   look?: boolean | undefined;
   /** `auto`: receipts on one picture, and documents among pages, are read apart. */
   split?: Split | undefined;
-  /** One part of a file that is split, counted from 0: a page, or a receipt that was cut out of one. */
-  part?: number | undefined;
+  /** The work is one part of a file that is split. */
+  part?: Part | undefined;
   /** Where the calls about a long document are stored; undefined where it is asked for once. */
   steps?: Steps | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
@@ -36,6 +37,18 @@ export interface Work {
   handsOver?: boolean | undefined;
   /** Instead of the task's own validation. */
   validate?: OwnSchema.Overridden["validate"] | undefined;
+}
+
+/** A page that is read by itself, or a receipt that was cut out of one. */
+interface Part {
+  /** Counted from 0. */
+  at: number;
+  /** No part before it has print: what the file carries as a whole stands with this one. */
+  isFirst: boolean;
+  /** The parts of the whole file, in their order. */
+  plan: Piece[][];
+  /** Calls about the parts before it: calls are numbered through the file. */
+  callsBefore: number;
 }
 
 /** How the model is asked; what the artifact says of it. */

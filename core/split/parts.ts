@@ -2,7 +2,7 @@ import type { Merged } from "#core/reading/merge";
 import { qualityOfAll } from "#core/reading/quality";
 import type { Performed } from "#core/reading/reading";
 import { storedError } from "#core/reading/record";
-import type { CallRecord, StoredPart } from "#core/reading/schema";
+import type { StoredPart } from "#core/reading/schema";
 import { ofRows, type Warning } from "#core/reading/warning";
 import type { Work } from "#core/reading/work";
 import type { Unit } from "./units.ts";
@@ -14,17 +14,17 @@ export interface Read {
   performed: Performed;
 }
 
-/** What the pages say together; null where one of them has no answer. */
+/** What the pages that have an answer say together; undefined where none has one. */
 export async function joined(
   work: Work,
   reads: readonly Read[],
-): Promise<Pick<Merged, "value" | "disagree"> | null> {
+): Promise<Pick<Merged, "value" | "disagree"> | undefined> {
   const answers = reads.flatMap(({ unit, performed: { answer } }) =>
     answer.result === null ? [] : [{ page: unit.page.number, tile: undefined, value: answer.result }],
   );
-  if (answers.length < reads.length) return null;
   const [only] = answers;
-  if (answers.length === 1 && only !== undefined) return { value: only.value, disagree: [] };
+  if (only === undefined) return undefined;
+  if (answers.length === 1) return { value: only.value, disagree: [] };
   const Examine = await import("#core/reading/examine");
   return Examine.joined(work, answers);
 }
@@ -92,8 +92,9 @@ async function answerOf(
   const quality = qualities.length === 0 ? null : qualityOfAll(qualities);
   // Whether rows are missing is a matter of the whole document.
   const warnings = answers.flatMap((answer) => answer.warnings.filter(({ code }) => code !== "rows_missing"));
-  const both = await joined(work, reads);
-  if (both === null)
+  const isWhole = reads.every(({ performed: { error } }) => error === undefined);
+  const both = isWhole ? await joined(work, reads) : undefined;
+  if (both === undefined)
     return {
       result: null,
       schema_ok: null,
@@ -143,24 +144,19 @@ function recordOf(record: Performed["record"]) {
 function pagesOf(
   reads: readonly Read[],
 ): Pick<StoredPart, "sent" | "sent_pages" | "calls" | "text_layer" | "raw_model_text" | "finish_reason"> {
-  const calls: CallRecord[] = [];
-  const sentPages: NonNullable<StoredPart["sent_pages"]> = [];
-  for (const { unit, performed } of reads) {
-    const { sent, sent_pages: tiles = [], calls: several, raw_model_text, finish_reason } = performed.record;
-    const page = unit.page.number;
-    const own = several ?? [{ call: 1, pages: [page], raw_model_text, finish_reason }];
-    const before = calls.length;
-    if (sent !== null) sentPages.push({ page, call: before + 1, ...sent });
-    for (const tile of tiles) sentPages.push({ ...tile, call: before + tile.call });
-    for (const call of own) calls.push({ ...call, call: before + call.call });
-  }
-  const texts = reads.flatMap(({ performed }) => performed.record.raw_model_text ?? []);
-  const layers = reads.flatMap(({ performed }) => performed.record.text_layer ?? []);
+  const records = reads.map(({ performed }) => performed.record);
+  const sentPages = reads.flatMap(({ unit, performed: { record } }) => {
+    const [first] = record.calls ?? [];
+    const whole = record.sent && first ? [{ page: unit.page.number, call: first.call, ...record.sent }] : [];
+    return [...whole, ...(record.sent_pages ?? [])];
+  });
+  const texts = records.flatMap((record) => record.raw_model_text ?? []);
+  const layers = records.flatMap((record) => record.text_layer ?? []);
   const layer = { pages: layers.flatMap(({ pages }) => pages), cut: layers.some(({ cut }) => cut) };
   return {
-    ...{ sent: null, sent_pages: sentPages, calls },
+    ...{ sent: null, sent_pages: sentPages, calls: records.flatMap(({ calls }) => calls ?? []) },
     ...(layers.length === 0 ? {} : { text_layer: layer }),
     raw_model_text: texts.length === 0 ? null : texts.join("\n"),
-    finish_reason: reads.at(-1)?.performed.record.finish_reason ?? null,
+    finish_reason: records.at(-1)?.finish_reason ?? null,
   };
 }

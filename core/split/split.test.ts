@@ -1,31 +1,51 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import sharp from "sharp";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type * as Config from "#core/config";
 import * as Document from "#core/document/document";
 import type { Split } from "#core/reading/page-numbers";
 import * as Record from "#core/reading/record";
+import type * as Steps from "#core/reading/steps/steps";
+import { openSteps } from "#core/reading/stored-call";
+import { pagesOf as pagesRead, usedOf } from "#core/reading/used";
 import { replay } from "#core/replay/replay";
 import { documentsOf } from "#core/run/documents";
 import * as Task from "#core/task/task";
+import { cii } from "#test/support/einvoices";
 import { drawSheet } from "#test/support/look/sheets";
 import * as ModelServer from "#test/support/model-server/model-server";
+import * as Pdf from "#test/support/pdf";
 import { pagesOf, sheets } from "#test/support/sheets";
 import * as TestBucket from "#test/support/test-bucket";
+import { tiffOf } from "#test/support/tiff";
 import { read } from "./read.ts";
 
 /** Files of several documents before a scripted model server, which reads each picture as the test says. */
 
 let model: ModelServer.ModelServer;
+let store: TestBucket.TestBucket;
 beforeAll(async () => {
   model = await ModelServer.start({ maxModelLen: 8_192 });
+  store = await TestBucket.start();
 });
-afterAll(() => model.close());
+afterAll(async () => {
+  await model?.close();
+  await store?.close();
+});
 beforeEach(() => {
   model.requests.length = 0;
 });
 
 const createdAt = new Date("2026-11-23T10:00:00Z");
 
-async function performed(bytes: Uint8Array, split: Split, look: boolean) {
+/** Where calls are stored: the document's id, and the worker's number and limits. */
+interface Worker {
+  requestId: string;
+  token: number;
+  limits: Steps.Limits | undefined;
+  signal?: AbortSignal;
+}
+
+async function performed(bytes: Uint8Array, split: Split, look: boolean, worker?: Worker) {
   const task = Task.get("receipt_v1");
   if (task === undefined) throw new Error("no such task");
   const server: Config.Model = {
@@ -33,18 +53,21 @@ async function performed(bytes: Uint8Array, split: Split, look: boolean) {
     ...{ connectTimeoutMs: 500, readTimeoutMs: 5_000, maxModelLen: 8_192, maxTokens: undefined },
   };
   const document = await Document.open(bytes);
+  const { requestId = "r-1", token = 1, limits, signal = new AbortController().signal } = worker ?? {};
+  const identity = { ...{ keyId: "k", requestId, createdAt, token }, payloadHash: "h" };
+  const log = TestBucket.silent;
+  const steps = worker && (await openSteps(store.bucket, log, identity, limits));
   const done = await read(server, {
-    ...{ task, document, createdAt, split, requestId: "r-1", log: TestBucket.silent },
+    ...{ task, document, createdAt, split, requestId, log, steps, signal },
     pages: Array.from({ length: document.pages }, (_, index) => index + 1),
     deadline: Date.now() + 30_000,
-    signal: new AbortController().signal,
   });
   const row = { keyId: "k", requestId: "r-1", taskId: task.id, createdAt, token: 1, payloadHash: "h" };
   const artifact = Record.compose(row, done, {
     input: Record.inputOf(document, "inline", null),
     ...{ principal: { key_id: "k", role: "client" }, codeVersion: "1", totalMs: 1 },
   });
-  return { ...done, artifact, answer: Record.answerOf(artifact) };
+  return { ...done, artifact, answer: Record.answerOf(artifact), stored: steps?.stored ?? 0 };
 }
 
 const empty = Object.fromEntries(
@@ -149,4 +172,169 @@ test("a file whose model server goes away fails as a whole: it is tried again wi
   expect(error?.code).toMatch(/^inference_/);
   expect(error?.retry).toBe(true);
   expect(answer.documents).toBeUndefined();
+});
+
+test("a page that could not be read costs its own document alone, and one that has no total yet", async () => {
+  const said: Record<number, object> = {
+    1: { merchant: { name: "Alpha Ltd" }, receipt_number: "4", items: [{ name: "TEA" }] },
+    3: { merchant: { name: "Alpha Ltd" }, receipt_number: "14", total: "3.00" },
+    4: { merchant: { name: "Beta GmbH" }, total: "4.00" },
+  };
+  const read = async (first: object) => {
+    model.respond = async (request) => {
+      const [page = 0] = await pagesOf(request);
+      if (page === 2) return ModelServer.text("no JSON");
+      return ModelServer.json(receipt(page === 1 ? { ...said[1], ...first } : (said[page] ?? {})));
+    };
+    const { answer, artifact, error } = await performed(await sheets(4), "auto", false);
+    expect(error).toBeUndefined();
+    expect(await replay(artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
+    return answer.documents?.map(({ pages, status, result }) => [pages, status, result?.total]);
+  };
+  expect(await read({ total: "1.00" })).toEqual([
+    [[1], "succeeded", "1.00"],
+    [[2], "failed", undefined],
+    [[3], "succeeded", "3.00"],
+    [[4], "succeeded", "4.00"],
+  ]);
+  // Whether the second page goes on with the first is not known, so the first is not called whole.
+  expect(await read({})).toEqual([
+    [[1, 2], "failed", undefined],
+    [[3], "succeeded", "3.00"],
+    [[4], "succeeded", "4.00"],
+  ]);
+});
+
+test("a picture that the server refuses is the failure of its own document; a call that is wrong ends all", async () => {
+  model.respond = async (request) => {
+    const [page = 0] = await pagesOf(request);
+    if (page === 2) return ModelServer.error(400, "this picture is not for me");
+    return ModelServer.json(receipt({ merchant: { name: `Shop ${page}` }, total: `${page}.00` }));
+  };
+  const { answer, error } = await performed(await sheets(3), "auto", false);
+  expect(error).toBeUndefined();
+  expect(answer.documents?.map(({ status }) => status)).toEqual(["succeeded", "failed", "succeeded"]);
+  expect(answer.documents?.[1]).toMatchObject({ result: null, error: { code: "inference_failed" } });
+});
+
+test("what the file carries as a whole stands with the first document that has print", async () => {
+  const blank = { content: "" };
+  const bill = (name: string) => ({ content: Pdf.lines([name, "Total 149,90 EUR"]) });
+  const bytes = Pdf.pages([blank, bill("Quellwerk GmbH"), bill("Beta GmbH")], {
+    catalog: `/AF [<< /Type /Filespec /F (invoice.xml) /EF << /F ${Pdf.firstAfter(3)} 0 R >> >>]`,
+    more: [{ dict: "/Type /EmbeddedFile", data: cii }],
+  });
+  let n = 0;
+  model.respond = async () => {
+    n += 1;
+    return ModelServer.json(receipt({ merchant: { name: `Shop ${n}` }, total: "149,90" }));
+  };
+  const { answer, artifact } = await performed(bytes, "auto", false);
+  expect(answer.documents?.map(({ pages, embedded }) => [pages, embedded?.syntax])).toEqual([
+    [[2], "cii"],
+    [[3], undefined],
+  ]);
+  expect(artifact.documents?.[1]?.text_layer?.pages.map(({ page }) => page)).toEqual([3]);
+  expect(await replay(artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
+});
+
+describe("a split file that takes longer than one worker has", () => {
+  /** Workers in turn, until one comes to the end. @param dies - this worker is killed at its n-th call. */
+  const inTurn = async (
+    bytes: Uint8Array,
+    look: boolean,
+    limits: Steps.Limits,
+    dies = (_: number, __: number) => false,
+  ) => {
+    const requestId = `split-${Math.random().toString(36).slice(2)}`;
+    const { respond } = model;
+    let counted = 0;
+    const used = { pages: 0, modelCalls: 0 };
+    for (let token = 1; token < 60; token += 1) {
+      const death = new AbortController();
+      let calls = 0;
+      model.respond = (request, n) => {
+        calls += 1;
+        if (!dies(token, calls)) return respond(request, n);
+        death.abort(new Error("killed"));
+        return { kind: "hang" };
+      };
+      const done = await performed(bytes, "auto", look, { requestId, token, limits, signal: death.signal });
+      model.respond = respond;
+      if (death.signal.aborted) continue;
+      const { pages, modelCalls } = usedOf(done.artifact, counted);
+      used.pages += pages;
+      used.modelCalls += modelCalls;
+      counted = done.stored;
+      if (!done.isStepOver) return { ...done, used, workers: token };
+    }
+    throw new Error("nobody came to the end");
+  };
+  const one = { calls: 1, until: Number.POSITIVE_INFINITY };
+  const comparable = ({
+    answer,
+    artifact,
+  }: Pick<Awaited<ReturnType<typeof performed>>, "answer" | "artifact">) =>
+    JSON.parse(
+      JSON.stringify({ answer, documents: artifact.documents, attempts: artifact.attempts }, (name, value) =>
+        ["ms", "first_token_ms", "timings_ms", "artifact_rel", "request_id"].includes(name)
+          ? undefined
+          : value,
+      ),
+    );
+
+  test("is read in steps: each call once, each page counted once, and the answer of one worker", async () => {
+    pagesSay({
+      1: { merchant: { name: "Alpha Ltd" }, receipt_number: "17", items: [{ name: "TEA" }] },
+      2: { items: [{ name: "CAKE" }], total: "9.00" },
+      4: { merchant: { name: "Beta GmbH" }, receipt_number: "3", total: "5.00" },
+      5: { merchant: { name: "Beta GmbH" }, receipt_number: "4", total: "6.00" },
+    });
+    const bytes = await sheets(5, [3]);
+    const whole = await performed(bytes, "auto", true);
+    expect(model.requests).toHaveLength(4);
+    const parted = await inTurn(bytes, true, one);
+    expect([parted.workers, model.requests.length]).toEqual([4, 8]);
+    expect(comparable(parted)).toEqual(comparable(whole));
+    expect(parted.used).toMatchObject({ pages: 4, modelCalls: 4 });
+    expect(pagesRead(parted.artifact)).toBe(4);
+    expect(await replay(parted.artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
+    const killed = await inTurn(
+      bytes,
+      true,
+      { ...one, calls: 9 },
+      (worker, call) => worker < 3 && call === 2,
+    );
+    expect(model.requests.length).toBeLessThanOrEqual(8 + 4 + 2);
+    expect(comparable(killed)).toEqual(comparable(whole));
+  });
+
+  test("receipts on one page are cut as the first worker found them, and the page counts once", async () => {
+    const { bytes } = await drawSheet(21_004, { receipts: 3, ground: "table", fonts: ["sans-serif"] });
+    const seen: string[] = [];
+    model.respond = async (request) => {
+      const picture = /data:image[^"]*/.exec(JSON.stringify(request.body))?.[0] ?? "";
+      if (!seen.includes(picture)) seen.push(picture);
+      const n = seen.indexOf(picture) + 1;
+      return n === 2 ? ModelServer.text("no JSON") : ModelServer.json(receipt({ total: `${n}.00` }));
+    };
+    const whole = await performed(bytes, "auto", true);
+    const calls = model.requests.length;
+    const parted = await inTurn(bytes, true, one);
+    expect(seen).toHaveLength(3);
+    expect(model.requests).toHaveLength(2 * calls);
+    expect(comparable(parted)).toEqual(comparable(whole));
+    expect(parted.used).toMatchObject({ pages: 1, modelCalls: calls });
+  });
+});
+
+test("more than 50 receipts in a file are refused before the model is asked, with what to do", async () => {
+  const { bytes } = await drawSheet(21_004, { receipts: 3, ground: "table", fonts: ["sans-serif"] });
+  const page = await sharp(bytes).tiff({ compression: "jpeg" }).toBuffer();
+  const { error } = await performed(tiffOf(Array.from({ length: 17 }, () => page)), "auto", true);
+  expect(error).toMatchObject({
+    ...{ code: "invalid_image", retry: false, message: expect.stringMatching(/choose fewer with pages/) },
+    details: { reason: "too_many_receipts", found: 51, limit: 50 },
+  });
+  expect(model.requests).toEqual([]);
 });

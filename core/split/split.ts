@@ -7,19 +7,21 @@ import { type Performed, perform, unperformed } from "#core/reading/reading";
 import type { StoredPart } from "#core/reading/schema";
 import type { Warning } from "#core/reading/warning";
 import type { Work } from "#core/reading/work";
-import { begins } from "./begins.ts";
-import { joined, partOf, type Read, usageOf } from "./parts.ts";
-import { type Unit, unitsOf } from "./units.ts";
+import * as Vision from "#core/vision/vision";
+import { goesOn } from "./begins.ts";
+import { partOf, type Read, usageOf } from "./parts.ts";
+import { planOf, type Unit, unitsOf } from "./units.ts";
 
 /*
  * A file that may be several documents (`split: auto`): receipts beside each other on a page are cut out, and pages that begin another
- * document are not joined to those before them. Each unit (a receipt that was cut out, or a page) is asked for by a call of its own;
- * what belongs to one document is then joined as the pages of any document are.
+ * document are not joined to those before them. Each unit (a receipt that was cut out, or a page) is asked for by a call of its own,
+ * in steps as long documents are (#core/reading/steps/steps); what belongs to one document is then joined as the pages of any document are.
  */
 
 /**
  * Reads a file, each of its documents apart. A file that is one document has the answer that it has without `split`, and so has one
  * page. Never throws for a fault of the document or the model.
+ * @throws Steps.Overtaken if another worker goes on with the document.
  */
 export async function performApart(model: Config.Model, work: Work): Promise<Performed> {
   let units: Unit[];
@@ -33,11 +35,16 @@ export async function performApart(model: Config.Model, work: Work): Promise<Per
   const [only] = units;
   if (units.length === 1 && only?.box === undefined) return await perform(model, work);
   const reads: Read[] = [];
-  for (const [part, unit] of units.entries()) {
+  const plan = planOf(units);
+  let callsBefore = 0;
+  for (const [at, unit] of units.entries()) {
     const document = Document.alone(work.document, unit.page);
-    const performed = await perform(model, { ...work, document, pages: [1], part, steps: undefined });
+    const part = { at, plan, callsBefore, isFirst: reads.every(isBlank) };
+    const performed = await perform(model, { ...work, document, pages: [unit.page.number], part });
     reads.push({ unit, performed });
+    if (performed.isStepOver) return { ...together(model, work, reads), isStepOver: true };
     if (endsAll(performed.error)) break;
+    callsBefore += performed.record.calls?.length ?? 0;
   }
   const performed = await summed(model, work, reads);
   Metrics.item(performed.error);
@@ -45,11 +52,15 @@ export async function performApart(model: Config.Model, work: Work): Promise<Per
 }
 
 /**
- * Whether the file is tried again as a whole: the model server was away, or time ran out. An answer that is no JSON, or breaks off, is
- * the failure of one document alone.
+ * Whether the failure is that of the whole file: the model server was away, time ran out, or the call itself is wrong. An answer that is
+ * no JSON, or breaks off, and a picture that the server refuses are failures of one document alone.
  */
-const endsAll = (error: AppError | undefined): boolean =>
-  error?.retry === true && error.code !== "invalid_model_output";
+function endsAll(error: AppError | undefined): boolean {
+  if (error === undefined || error.code === "invalid_model_output") return false;
+  if (error.code === "invalid_request") return true;
+  const fault = error instanceof Vision.VisionError ? error.fault : undefined;
+  return error.retry && (fault === undefined || Vision.classify(fault) !== "refused");
+}
 
 const isBlank = ({ performed }: Read): boolean => performed.error?.details?.reason === "blank_page";
 
@@ -68,25 +79,12 @@ async function summed(model: Config.Model, work: Work, reads: readonly Read[]): 
     if (before !== undefined && (await goesOn(work, before, read))) before.push(read);
     else documents.push([read]);
   }
+  await boundTexts(reads);
   const parts: StoredPart[] = [];
   for (const [at, document] of documents.entries()) parts.push(await partOf(work, document, at));
   if (blank.length > 0) all.answer.warnings.push({ code: "blank_pages", pages: blank });
   const [one] = parts;
   return one !== undefined && parts.length === 1 ? asOne(all, one, printed) : asSeveral(all, parts, printed);
-}
-
-/** The page goes on with the document before it. */
-async function goesOn(work: Work, document: readonly Read[], read: Read): Promise<boolean> {
-  const last = document.at(-1);
-  if (last === undefined || last.unit.box !== undefined || read.unit.box !== undefined) return false;
-  const [before, value] = [await joined(work, document), read.performed.answer.result];
-  if (before === null || value === null) return true;
-  const both = await joined(work, [...document, read]);
-  return !begins(
-    { value: before.value, layer: last.performed.record.text_layer },
-    { value, layer: read.performed.record.text_layer },
-    both?.disagree ?? [],
-  );
 }
 
 /** What is added up over all units, whatever they say. */
@@ -96,6 +94,7 @@ function together(model: Config.Model, work: Work, reads: readonly Read[]): Perf
   const sum = (of: (each: Performed) => number) => performed.reduce((total, each) => total + of(each), 0);
   const qualities = performed.flatMap(({ answer }) => answer.quality ?? []);
   const texts = performed.flatMap(({ record }) => record.raw_model_text ?? []);
+  const told = performed.flatMap(({ record }) => record.file_texts ?? []);
   const sizes = new Map(performed.flatMap(({ pageSizes }) => pageSizes.map((size) => [size.page, size])));
   return {
     ...base,
@@ -106,6 +105,7 @@ function together(model: Config.Model, work: Work, reads: readonly Read[]): Perf
       model: performed.findLast(({ answer }) => answer.model !== "")?.answer.model ?? base.answer.model,
       usage: usageOf(reads),
     },
+    earlierMs: work.steps?.earlierMs ?? 0,
     timingsMs: {
       image: sum(({ timingsMs }) => timingsMs.image),
       inference: sum(({ timingsMs }) => timingsMs.inference),
@@ -115,9 +115,9 @@ function together(model: Config.Model, work: Work, reads: readonly Read[]): Perf
       ...base.record,
       request: performed.at(-1)?.record.request ?? base.record.request,
       raw_model_text: texts.length === 0 ? null : texts.join("\n"),
-      attempts: performed.flatMap(({ record }, unit) =>
-        record.attempts.map((attempt) => ({ ...(attempt as object), unit: unit + 1 })),
-      ),
+      calls: performed.flatMap(({ record }) => record.calls ?? []),
+      ...(told.length === 0 ? {} : { file_texts: told }),
+      attempts: performed.flatMap(({ record }) => record.attempts),
     },
   };
 }
@@ -144,6 +144,8 @@ function asOne(all: Performed, part: StoredPart, reads: readonly Read[]): Perfor
 /** No document stands for the file: `result` is null. It failed only where all of them did. */
 function asSeveral(all: Performed, documents: StoredPart[], reads: readonly Read[]): Performed {
   const isFailed = documents.every(({ status }) => status === "failed");
+  // Each document has its own.
+  const { calls: _, ...record } = all.record;
   const judged = documents.flatMap(({ schema_ok }) => schema_ok ?? []);
   return {
     ...all,
@@ -155,8 +157,21 @@ function asSeveral(all: Performed, documents: StoredPart[], reads: readonly Read
       schema_ok: judged.length === 0 ? null : judged.length === documents.length && judged.every(Boolean),
       warnings: distinct([...all.answer.warnings, ...documents.flatMap(({ warnings }) => warnings)]),
     },
-    record: { ...all.record, documents },
+    record: { ...record, documents },
   };
+}
+
+/** The texts of all pages together are bounded as those of any document. */
+async function boundTexts(reads: readonly Read[]): Promise<void> {
+  const records = reads.map(({ performed }) => performed.record);
+  const all = records.flatMap(({ text_layer }) => text_layer ?? []);
+  if (all.length === 0) return;
+  const TextLayer = await import("#core/reading/text-layer");
+  const layers = TextLayer.bounded(all);
+  for (const record of records) {
+    const layer = record.text_layer && layers.shift();
+    if (layer !== undefined) record.text_layer = layer;
+  }
 }
 
 /** The file's own warnings are those of each of its parts, too. */

@@ -1,6 +1,7 @@
 import * as Document from "#core/document/document";
 import { AppError } from "#core/error";
-import type { Paper } from "#core/look/papers";
+import type { Cut } from "#core/image/cut";
+import type { Piece } from "#core/reading/pages";
 import type { PartAnswer } from "#core/reading/schema";
 import type { Work } from "#core/reading/work";
 import { documents } from "#spec/limits";
@@ -12,12 +13,28 @@ export interface Unit {
   box: PartAnswer["box"];
 }
 
+/** The parts as they are stored for the next worker. */
+export const planOf = (units: readonly Unit[]): Piece[][] =>
+  units.map(({ page: { number, cut } }) => [{ page: number, ...(cut === undefined ? {} : { cut }) }]);
+
+/** As an earlier worker found them: nothing is looked at again to find them. @throws AppError as Document.page does. */
+async function unitsIn(plan: readonly Piece[][], { document, signal }: Work): Promise<Unit[]> {
+  const units: Unit[] = [];
+  for (const { page: number, cut } of plan.flat()) {
+    const page = await Document.page(document, number, { signal });
+    units.push(cut === undefined ? { page, box: undefined } : { page: { ...page, cut }, box: boxOf(cut) });
+  }
+  return units;
+}
+
 /**
  * The pages of the work, each receipt of a page that has several as one of its own.
  * @param looks - the pages are looked at; otherwise none is cut.
  * @throws AppError `invalid_image` with `details.reason` `too_many_receipts`; as Document.page and look do.
  */
-export async function unitsOf({ document, pages, signal }: Work, looks: boolean): Promise<Unit[]> {
+export async function unitsOf(work: Work, looks: boolean): Promise<Unit[]> {
+  const { document, pages, signal, steps } = work;
+  if (steps?.plan !== undefined) return await unitsIn(steps.plan, work);
   const units: Unit[] = [];
   for (const number of pages) {
     const page = await Document.page(document, number, { signal });
@@ -40,7 +57,7 @@ function tooMany(receipts: number): AppError {
 }
 
 /** The upright rectangle around it, as far as it is on the page. */
-function boxOf({ corners }: Paper): PartAnswer["box"] {
+function boxOf({ corners }: Cut): PartAnswer["box"] {
   const within = (value: number) => Math.min(1, Math.max(0, value));
   const short = (value: number) => Math.round(value * 10_000) / 10_000;
   const [xs, ys] = [corners.map(({ x }) => within(x)), corners.map(({ y }) => within(y))];

@@ -1,3 +1,4 @@
+import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import * as Place from "#core/artifact/place";
 import * as Bucket from "#core/bucket/bucket";
@@ -6,11 +7,14 @@ import * as Document from "#core/document/document";
 import { type Performed, perform } from "#core/reading/reading";
 import { openSteps } from "#core/reading/stored-call";
 import * as Task from "#core/task/task";
+import { drawSheet } from "#test/support/look/sheets";
 import * as ModelServer from "#test/support/model-server/model-server";
 import * as Vllm from "#test/support/model-server/vllm";
+import * as Pdf from "#test/support/pdf";
 import { picture } from "#test/support/pictures";
 import { pagesOf, sheets } from "#test/support/sheets";
 import * as TestBucket from "#test/support/test-bucket";
+import { tiffOf } from "#test/support/tiff";
 import * as Steps from "./steps.ts";
 
 /** Workers that read a document one after the other, before a scripted model server; each dies where the test says. */
@@ -41,6 +45,7 @@ let five: { bytes: Uint8Array; whole: Awaited<ReturnType<typeof inTurn>> };
 interface Worker {
   bytes: Uint8Array;
   taskId?: string;
+  look?: boolean;
   requestId: string;
   token: number;
   limits?: Steps.Limits | undefined;
@@ -52,12 +57,12 @@ const identityOf = ({ requestId, token }: Pick<Worker, "requestId" | "token">): 
 });
 
 async function work(worker: Worker) {
-  const { bytes, taskId = "receipt_fields_v1", signal = new AbortController().signal } = worker;
+  const { bytes, taskId = "receipt_fields_v1", look = false, signal = new AbortController().signal } = worker;
   const task = Task.get(taskId);
   if (task === undefined) throw new Error("no such task");
   const server: Config.Model = {
     ...{ baseUrl: model.url, apiKey: undefined, model: "scripted-model", maxImages: 2 },
-    ...{ connectTimeoutMs: 500, readTimeoutMs: 5_000, maxModelLen: 8_192, maxTokens: undefined, look: false },
+    ...{ connectTimeoutMs: 500, readTimeoutMs: 5_000, maxModelLen: 8_192, maxTokens: undefined, look },
   };
   const document = await Document.open(bytes);
   const log = TestBucket.silent;
@@ -72,7 +77,7 @@ async function work(worker: Worker) {
 
 /** Workers in turn, until one of them comes to the end. @param dies - true: this worker dies at its n-th call. */
 async function inTurn(
-  about: Pick<Worker, "bytes" | "taskId" | "limits">,
+  about: Pick<Worker, "bytes" | "taskId" | "limits" | "look">,
   dies: (worker: number, call: number) => boolean = () => false,
 ) {
   documents += 1;
@@ -105,6 +110,12 @@ const pageNumbers = async (request: ModelServer.Received) => {
     ...{ discount: null, cash: null, card: null, change: null },
   });
 };
+
+const said = (total: string) =>
+  ModelServer.json({
+    ...{ total, subtotal: null, tax: null, service: null, discount: null, cash: null, card: null },
+    change: null,
+  });
 
 /** Everything but times. */
 const read = ({ answer, record, pageSizes, error }: Performed) =>
@@ -178,6 +189,27 @@ test("a long list goes on behind the last stored call", async () => {
   expect(killed.kills).toBeGreaterThan(1);
   expect(killed.calls).toBeLessThanOrEqual(whole.calls + killed.kills);
   expect(read(killed.performed)).toEqual(read(whole.performed));
+});
+
+test("a worker whose last call is the last of its step comes to the end with what the file says beside the pages", async () => {
+  const bytes = Pdf.pages([{ content: Pdf.lines(["Invoice 4711", "Total 12.00"]) }]);
+  const limits = { calls: 1, until: Number.POSITIVE_INFINITY };
+  model.respond = () => said("12.00");
+  const { performed, workers } = await inTurn({ bytes, limits });
+  expect([workers, performed.error]).toEqual([1, undefined]);
+  expect(performed.record.text_layer?.pages[0]?.words).toHaveLength(4);
+});
+
+test("what was seen of pages is seen by the next worker, too", async () => {
+  const { bytes: sheet } = await drawSheet(21_004, { receipts: 3, ground: "table", fonts: ["sans-serif"] });
+  model.respond = () => said("12.00");
+  const page = await sharp(sheet).tiff({ compression: "jpeg" }).toBuffer();
+  const limits = { calls: 1, until: Number.POSITIVE_INFINITY };
+  const about = { bytes: tiffOf([page, page, page]), look: true };
+  const [whole, parted] = [await inTurn(about), await inTurn({ ...about, limits })];
+  expect(parted.workers).toBeGreaterThan(1);
+  expect(whole.performed.answer.warnings).toContainEqual({ code: "several_receipts", found: 9 });
+  expect(read(parted.performed)).toEqual(read(whole.performed));
 });
 
 test("an outage of the bucket costs no call: what could not be stored is stored with the next one", async () => {

@@ -136,7 +136,7 @@ const nothing: Ended = {
 };
 
 /** The failure of an item at whose key another artifact is stored. It is final, and counts the calls to the model. */
-const displaced = ({ usage, timings_ms, input, sent, calls, attempts, kept }: Ended): Ended => ({
+const displaced = ({ usage, timings_ms, input, sent, calls, documents, attempts, kept }: Ended): Ended => ({
   ...nothing,
   ...{
     usage,
@@ -145,6 +145,7 @@ const displaced = ({ usage, timings_ms, input, sent, calls, attempts, kept }: En
     sent,
     attempts,
     ...(calls === undefined ? {} : { calls }),
+    ...(documents === undefined ? {} : { documents }),
     ...(kept === undefined ? {} : { kept }),
   },
   error: storedError(Record.taken()),

@@ -248,7 +248,7 @@ async function later(
 async function end({ services, log, run, row }: Work, artifact: Artifact): Promise<Outcome> {
   const outlook = await Ending.conclude(services, log, { run, row }, artifact);
   // Only a document of several calls has any.
-  if (artifact.calls !== undefined) await Steps.remove(services.bucket, log, identityOf(run, row));
+  if (Record.hasSteps(artifact)) await Steps.remove(services.bucket, log, identityOf(run, row));
   if (outlook !== undefined) await Progress.duties(services, outlook, log);
   return "done";
 }
