@@ -269,6 +269,36 @@ describe("ocrlty batch --gt", () => {
     expect(last).toMatch(/^verdict: no_change$/m);
   }, 60_000);
 
+  test("labels of other pictures are status 1, with the names, and not a success without figures", async () => {
+    cli.file("strange.jsonl", '{"file":"nowhere.png","total":"1.00"}\n');
+    const args = ["batch", "scans", "--gt", "strange.jsonl", "--run-id", "strange"];
+    const told = await ocrlty(...args);
+    const nothing = "error: nothing was measured: of 1 record none labels one of the 2 items of strange\n";
+    expect([told.status, told.stderr]).toEqual([1, expect.stringContaining(nothing)]);
+    expect(told.stdout).toContain("no item has its name (no_item): nowhere.png");
+    const again = await ocrlty("eval", "strange", "--gt", "strange.jsonl", "--json");
+    expect([again.status, again.stderr]).toEqual([1, expect.stringContaining(nothing)]);
+    expect(JSON.parse(again.stdout)).toMatchObject({ summary: { documents: 0 } });
+  }, 60_000);
+
+  test("the same records by another member that names the pictures are not the same labels", async () => {
+    const content = [
+      { file: "a.png", img: "b.png", total: "1.00" },
+      { file: "b.png", img: "a.png", total: "2.00" },
+    ];
+    const { gt_id } = (await json("/v1/ground_truths", { name: "crossed", content })).body;
+    const ordered: string[] = [];
+    for (const gt_image_key of ["file", "img"]) {
+      const order = await json("/v1/evals", { run_id: "strange", gt_id, gt_image_key });
+      ordered.push(String(order.body.eval_id));
+    }
+    const crossed = await ocrlty("diff", ...ordered, "--json");
+    expect(JSON.parse(crossed.stdout)).toMatchObject({
+      ...{ differs: ["labels"], first: { gt_image_key: "file" }, second: { gt_image_key: "img" } },
+      label_differences: { relabeled: 2 },
+    });
+  }, 60_000);
+
   test("thresholds without labels, and invalid labels, are refused before anything is sent", async () => {
     const runs = async () => ((await json("/v1/runs?limit=200")).body.items as unknown[]).length;
     const content = [{ file: "a.png", total: "1.00" }];
@@ -312,8 +342,8 @@ describe("of two runs without labels", () => {
   }, 60_000);
 
   test("how far they agree, which is not a verdict, and ends 0", async () => {
-    const { status, stdout } = await ocrlty("diff", "plain", "plainer");
-    expect(status).toBe(0);
+    const { status, stdout, stderr } = await ocrlty("diff", "plain", "plainer");
+    expect([status, stderr]).toEqual([0, expect.not.stringContaining("error")]);
     expect(stdout).toMatch(/^total +90\.0 % +80\.0 % +10 +0$/m);
     expect(stdout).toContain("not which of them is right");
     const found = await ocrlty("diff", "plain", "plainer", "--json");

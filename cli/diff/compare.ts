@@ -43,12 +43,9 @@ export async function compare(
       yield line;
     }
   }
-  const about = ({ eval_id, run_id, gt_name, gt_sha256, rules_version }: Read.Shown): Schema.DiffSide => ({
-    ...{ eval_id, run_id, gt_name, gt_sha256, rules_version },
-  });
   try {
     return {
-      ...{ first: about(first), second: about(second), differs },
+      ...{ first: Schema.DiffSide.parse(first), second: Schema.DiffSide.parse(second), differs },
       ...(await compared(first.fields, [counted(first), counted(second)], {
         ...{ mode: values, sameLabels: !differs.includes("labels") },
       })),

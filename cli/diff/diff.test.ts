@@ -9,7 +9,7 @@ import * as Show from "./show.ts";
 import * as Sides from "./sides.ts";
 
 const entry = (eval_id: string, gt_sha256: string | null, rules_version = "r1", minute = 0) => ({
-  ...{ eval_id, gt_sha256, rules_version, str_mode: "strip" },
+  ...{ eval_id, gt_sha256, gt_image_key: "file", rules_version, str_mode: "strip" },
   created_at: `2026-11-30T10:${String(minute).padStart(2, "0")}:00.000Z`,
 });
 const chosen = (first: ReturnType<typeof entry>[], second: ReturnType<typeof entry>[]) =>
@@ -20,6 +20,9 @@ test("two runs stand for the newest of their evaluations with the same labels, a
   expect(chosen(first, [entry("b2", "old", "r2", 6), entry("b1", "old", "r1", 5)])).toEqual(["a2", "b2"]);
   expect(chosen(first, [entry("b1", "old", "r1", 5)])).toEqual(["a1", "b1"]);
   expect(chosen(first, [entry("b2", "other", "r1", 6), entry("b1", "new", "r0", 5)])).toEqual(["a3", "b1"]);
+  // By another member that names the pictures they are labels of other documents.
+  const byOther = { ...entry("b2", "old", "r1", 6), gt_image_key: "img" };
+  expect(chosen(first, [byOther, entry("b1", "old", "r1", 5)])).toEqual(["a1", "b1"]);
   // Without such a pair each stands for its newest.
   expect(chosen(first, [entry("b2", "x", "r1", 6), entry("b1", "y", "r1", 5)])).toEqual(["a3", "b2"]);
   expect(chosen(first, [])).toEqual(["a3", undefined]);
@@ -40,6 +43,7 @@ const side = {
   run_id: "r",
   gt_name: "shop",
   gt_sha256: "ab".repeat(32),
+  gt_image_key: "file",
   rules_version: "r1",
 };
 const found: Schema.EvaluationDiff = {
@@ -69,6 +73,13 @@ const found: Schema.EvaluationDiff = {
   ],
   changes: [change],
 };
+
+test("labels that name their pictures by two members are not the same labels", () => {
+  const text = Show.diff({ ...found, second: { ...side, gt_image_key: "img\u001b" } }, 5, {
+    columns: undefined,
+  });
+  expect(text).toContain("NOT THE SAME: the labels name their pictures by file, and by img\\u{1b}");
+});
 
 test.each([80, 120, undefined])(
   "on a terminal of %s columns a diff says in words what has no answer and what is labeled once",

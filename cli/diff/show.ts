@@ -33,7 +33,10 @@ function sides({ first, second }: Schema.EvaluationDiff): string[] {
 function warnings(found: Schema.EvaluationDiff): string[] {
   const { differs, first, second, label_differences: labels } = found;
   const says: Record<Schema.EvaluationDiff["differs"][number], string> = {
-    labels: "the labels are of two versions",
+    labels:
+      first.gt_image_key === second.gt_image_key
+        ? "the labels are of two versions"
+        : `the labels name their pictures by ${Text.shown(first.gt_image_key)}, and by ${Text.shown(second.gt_image_key)}`,
     rules: `rules for values: ${first.rules_version ?? "unknown"}, ${second.rules_version ?? "unknown"}`,
     str_mode: "texts are compared in two ways (--str-mode)",
   };

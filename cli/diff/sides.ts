@@ -21,6 +21,7 @@ const Entry = z.looseObject({
   status: z.string(),
   run_id: z.string(),
   gt_sha256: z.string().nullable(),
+  gt_image_key: z.string(),
   rules_version: z.string().nullable(),
   str_mode: z.string(),
   created_at: z.string(),
@@ -28,7 +29,8 @@ const Entry = z.looseObject({
 });
 type Entry = z.output<typeof Entry>;
 type Candidate = Readonly<
-  Record<"eval_id" | "str_mode" | "created_at", string> & Record<"gt_sha256" | "rules_version", string | null>
+  Record<"eval_id" | "str_mode" | "created_at" | "gt_image_key", string> &
+    Record<"gt_sha256" | "rules_version", string | null>
 >;
 
 /** Evaluations of a run that are looked at, the newest ones. */
@@ -67,12 +69,15 @@ export function pairOf<E extends Candidate>(
   first: readonly E[],
   second: readonly E[],
 ): readonly [E | undefined, E | undefined] {
-  const rank = (a: E, b: E) => [
-    Number(a.gt_sha256 === b.gt_sha256),
-    Number(a.gt_sha256 === b.gt_sha256 && a.rules_version === b.rules_version),
-    Number(a.gt_sha256 === b.gt_sha256 && a.str_mode === b.str_mode),
-    ...[Date.parse(b.created_at), Date.parse(a.created_at)],
-  ];
+  const rank = (a: E, b: E) => {
+    const isSame = a.gt_sha256 === b.gt_sha256 && a.gt_image_key === b.gt_image_key;
+    return [
+      Number(isSame),
+      Number(isSame && a.rules_version === b.rules_version),
+      Number(isSame && a.str_mode === b.str_mode),
+      ...[Date.parse(b.created_at), Date.parse(a.created_at)],
+    ];
+  };
   const pairs = first.flatMap((a) => second.map((b) => ({ pair: [a, b] as const, rank: rank(a, b) })));
   const [best] = pairs.toSorted(
     (one, other) => one.rank.map((part, i) => (other.rank[i] ?? 0) - part).find((by) => by !== 0) ?? 0,

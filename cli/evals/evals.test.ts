@@ -1,11 +1,13 @@
 import { parse } from "csv-parse/sync";
 import { expect, test } from "vitest";
 import type * as Run from "#cli/batch/run";
+import type { Context } from "#cli/terminal/context";
 import type { Outcome } from "#core/evaluation/compare/outcome";
 import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 import * as Bar from "./bar.ts";
 import * as Show from "./show.ts";
+import { tell } from "./tell.ts";
 
 const rates = (accuracy: number | null, interval: [number, number] | null) => ({
   ...{ precision: accuracy, recall: accuracy, f1: accuracy, accuracy },
@@ -124,6 +126,24 @@ test("right documents are counted among the judged, and what is not judged and n
   expect(text).toContain("1 document has no answer (failed, canceled or not read)");
 });
 
+test("an evaluation that measured nothing says why and is not good; unreadable values are in no count", () => {
+  const said: string[] = [];
+  const context = { say: (line: string) => said.push(line), out: () => undefined } as unknown as Context;
+  const how = { bars: [], json: false };
+  const with_ = (summary: object) =>
+    tell(context, { ...evaluation, summary: { ...evaluation.summary, ...summary } } as Read.Shown, how)
+      .isGood;
+  expect(tell(context, evaluation, how).isGood).toBe(true);
+  expect([with_({ documents: 0, documents_judged: 0 }), with_({ documents_judged: 0 })]).toEqual([
+    false,
+    false,
+  ]);
+  expect(said).toEqual([
+    'error: nothing was measured: of 7 records none labels one of the 0 items of a<b>"',
+    expect.stringContaining("12 labeled documents have no value that is scored"),
+  ]);
+});
+
 test("JUnit counts what was missed, and a name cannot break the XML", () => {
   const text = Show.junit(evaluation, Bar.judge(["total=0.95", "micro=0.5"].map(Bar.parse), evaluation));
   expect(text).toContain('<testsuites tests="2" failures="1">');
@@ -145,12 +165,15 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
   });
   const run = { key_id: "alice", created_at: "2026-11-23T23:59:50.000Z" } as Run.Run;
   const text = Show.worst(
-    [sample(0, ["matched", "wrong"]), sample(1, ["wrong", "absent_both", "matched", "invented"])],
+    [
+      sample(0, ["matched", "wrong", "unreadable_invented"]),
+      sample(1, ["wrong", "unreadable_invented", "unreadable_matched", "absent_both", "matched", "invented"]),
+    ],
     run,
   );
   // As every table for people: with the mark that tells Excel of UTF-8.
   expect(text.startsWith("\ufeff")).toBe(true);
   const [, first, second] = parse(text, { bom: true }) as string[][];
-  expect(first).toEqual(["2", "3", "1", "'=cmd|1", "", "r~1", "extracts/2026-11-23/alice/r~1.json", "f0 f3"]);
+  expect(first).toEqual(["2", "3", "1", "'=cmd|1", "", "r~1", "extracts/2026-11-23/alice/r~1.json", "f0 f5"]);
   expect(second?.[0]).toBe("1");
 });

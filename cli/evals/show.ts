@@ -201,7 +201,8 @@ ${cases.join("")}  </testsuite>
 
 /**
  * Receipts with the most values that are not right first, with the keys of their artifacts. `extra` are values of rows that
- * the paper does not have, which no label names: they are not right and not among the labeled. Texts cannot become formulas.
+ * the paper does not have, which no label names: they are not right and not among the labeled. Values labeled as unreadable
+ * are in no count. Texts cannot become formulas.
  */
 export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
   const rows = samples
@@ -209,10 +210,11 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
       sample,
       off: sample.verdicts.filter(({ canonical }) => Outcome.isMistake(canonical)),
       extra: sample.verdicts.filter(({ rows }) => rows?.expected === null).length,
+      scored: sample.verdicts.filter(({ canonical }) => Outcome.isScored(canonical)).length,
     }))
     .sort((a, b) => b.off.length - a.off.length || a.sample.index - b.sample.index)
-    .map(({ sample, off, extra }) => [
-      ...[off.length, sample.verdicts.length - extra, extra],
+    .map(({ sample, off, extra, scored }) => [
+      ...[off.length, scored - extra, extra],
       sample.file ?? "",
       sample.custom_id ?? "",
       sample.request_id,

@@ -46,7 +46,7 @@ export interface Accumulator {
 }
 
 /** Raised with every change of what is saved. */
-const stateVersion = 2;
+const stateVersion = 3;
 
 /** The saved state: plain JSON. */
 interface State {
@@ -74,16 +74,10 @@ export function add(into: Accumulator, comparison: Comparison, about: Slices.Abo
   return vector;
 }
 
-/** True if a document has a scored label and all scored labels are right. */
+/** True if a document has a scored label and all scored labels are right; a value labeled as unreadable is not scored. */
 export function isRight({ fields }: Vector.Vector, mode: "exact" | "canonical"): boolean {
   const all = totals(fields, mode);
-  return all.scored > 0 && all.right === all.scored && all.invented === 0;
-}
-
-/** The share of a document that is right, from 0 to 1, used to find the worst receipts. Null if nothing is scored. */
-export function scoreOf({ fields }: Vector.Vector, mode: "exact" | "canonical"): number | null {
-  const { right, scored } = totals(fields, mode);
-  return Outcome.ratio(right, scored);
+  return all.scored > 0 && all.right === all.scored;
 }
 
 function totals(fields: readonly Vector.Both[], mode: "exact" | "canonical") {
@@ -91,7 +85,7 @@ function totals(fields: readonly Vector.Both[], mode: "exact" | "canonical") {
   for (const field of fields) Outcome.add(sum, field[mode]);
   return {
     ...{ matched: sum.matched, predicted: Outcome.predicted(sum), expected: Outcome.expected(sum) },
-    ...{ right: Outcome.right(sum), scored: Outcome.scored(sum), invented: sum.unreadable_invented },
+    ...{ right: Outcome.right(sum), scored: Outcome.scored(sum) },
   };
 }
 

@@ -256,6 +256,37 @@ test("a document without a value that is scored is not judged, and right documen
   });
 });
 
+test("a value labeled as unreadable is in no rate, so it makes no document wrong", () => {
+  const labels = { date: "1.1.2031", totals: { total: "?" } };
+  const answer = { date: "1.1.2031", totals: { total: "9,99" } };
+  const {
+    summary,
+    slices,
+    fields: found,
+  } = Figures.of(addAll(Accumulator.create(fields), [{ labels, answer, file: "a/1.jpg" }]));
+  expect(found.find(({ path }) => path === "totals.total")).toMatchObject({
+    unreadable_invented: 1,
+    scored: 0,
+  });
+  for (const { documents_right, micro } of [summary.canonical, summary.exact])
+    expect([documents_right, micro.accuracy]).toEqual([1, 1]);
+  expect(slices.find(({ value }) => value === "a")).toMatchObject({
+    documents_judged: 1,
+    documents_right: 1,
+  });
+});
+
+test("an interval of one document is as wide as one trial, whatever the figure", () => {
+  const perfect = { labels: cases[0]?.labels ?? {}, answer: cases[0]?.labels };
+  const { summary } = Figures.of(addAll(Accumulator.create(fields), [perfect]));
+  const one = Statistics.wilson(1, 1);
+  const { micro, macro } = summary.canonical;
+  for (const { intervals } of [micro, macro]) expect([intervals.accuracy, intervals.f1]).toEqual([one, one]);
+  const [list] = summary.line_items;
+  expect(list?.intervals).toMatchObject({ row_recall: one, cell_accuracy: one });
+  expect(summary.published.donut.accuracy_interval).toEqual(one);
+});
+
 test("figures that were stored without the number of judged documents have it again from their share", () => {
   const { documents_judged: _, ...stored } = figures.summary;
   expect(Older.summaryOf(stored)).toEqual(figures.summary);
@@ -266,12 +297,6 @@ test("figures that were stored without the number of judged documents have it ag
     expect(Older.sliceOf(slice).documents_judged).toBe(judged);
     expect(Older.sliceOf(older).documents_judged).toBe(slice.documents);
   }
-});
-
-test("the worst documents are known by the share that is right", () => {
-  const scores = [...Accumulator.each(whole())].map((vector) => Accumulator.scoreOf(vector, "canonical"));
-  // All of 7; total and name of date, total, tip, two and two cells; none of the failed one's 3; none of 1.
-  expect(scores).toEqual([1, 2 / 7, 0, 0]);
 });
 
 describe("an evaluation that is put away", () => {

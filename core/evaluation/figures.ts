@@ -37,7 +37,7 @@ function meanOf(values: readonly (number | null)[]): number | null {
 
 /** Figures requested while the answer is built; all of them are resampled together afterwards. */
 class Asked {
-  readonly figures: Bootstrap.Figure[] = [];
+  readonly #figures: { of: Bootstrap.Figure; value: number | null }[] = [];
   readonly #settle: ((interval: Statistics.Interval | null) => void)[] = [];
 
   /** Returns the figure's value now and passes its interval to a callback once it is computed. */
@@ -46,13 +46,14 @@ class Asked {
     sums: Sums,
     settle: (interval: Statistics.Interval | null) => void,
   ): number | null {
-    this.figures.push(figure);
+    const value = figure(sums);
+    this.#figures.push({ of: figure, value });
     this.#settle.push(settle);
-    return figure(sums);
+    return value;
   }
 
   settle(matrix: Bootstrap.Matrix): void {
-    Bootstrap.intervals(matrix, this.figures).forEach((interval, i) => {
+    Bootstrap.shares(matrix, this.#figures).forEach((interval, i) => {
       this.#settle[i]?.(interval);
     });
   }
@@ -102,7 +103,7 @@ const wilsonOf = (own: Outcome.Counters): Known => ({
 /**
  * The figures of an evaluation: overall, by field, and by slice. P, R and accuracy of a single field have Wilson
  * intervals, with one trial per document. Figures with several values per document (columns of lists, all fields
- * together) and every F1 have bootstrap intervals over documents. Deterministic.
+ * together) and every F1 have bootstrap intervals over documents, or Wilson's where these would say nothing. Deterministic.
  */
 export function of(accumulator: Accumulator.Accumulator): Schema.Figures {
   const { layout } = accumulator;

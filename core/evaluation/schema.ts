@@ -17,7 +17,7 @@ export const Rates = z
   .meta({
     id: "EvalRates",
     description:
-      "P = matched/(matched+wrong+invented), R = matched/(matched+wrong+missing+abstained), F1 = 2·matched/(both denominators), accuracy = (matched+absent_both)/scored. null is 0/0. `intervals` are of 95 %: Wilson's over documents for P, R and accuracy of a single field, else percentiles of 2,000 resamples of the documents",
+      "P = matched/(matched+wrong+invented), R = matched/(matched+wrong+missing+abstained), F1 = 2·matched/(both denominators), accuracy = (matched+absent_both)/scored. null is 0/0. `intervals` are of 95 %: Wilson's over documents for P, R and accuracy of a single field, else percentiles of 2,000 resamples of the documents. Of fewer than 10 documents, or where all resamples are the same, they are Wilson's with each document as one trial",
   });
 export type Rates = z.infer<typeof Rates>;
 

@@ -6,6 +6,7 @@ import * as Receipts from "#cli/bench-model/receipts";
 import * as Show from "#cli/bench-model/show";
 import * as Bar from "#cli/evals/bar";
 import { bar as lineOf } from "#cli/evals/show";
+import { nothingIn } from "#cli/evals/tell";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Text from "#cli/terminal/text";
@@ -106,5 +107,10 @@ async function bench(context: Context, dir: string, options: BenchOptions): Prom
     diff?.fields.some(({ verdict }) => verdict === "regressed"),
   );
   const isMissed = judged.some(({ bars: reached }) => reached.some(({ ok }) => !ok));
-  return isWorse || isMissed ? exit.items : exit.ok;
+  const empty = found.models.flatMap(({ label, evaluation }) => {
+    const nothing = nothingIn(evaluation);
+    return nothing === undefined ? [] : [`error: ${label}: ${nothing}`];
+  });
+  for (const line of empty) context.say(line);
+  return isWorse || isMissed || empty.length > 0 ? exit.items : exit.ok;
 }

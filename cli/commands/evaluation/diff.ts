@@ -97,7 +97,13 @@ async function measured(
   if (found.documents === 0) throw new UsageError(nothingInCommon);
   // The figures are not held back by a file that cannot be written.
   context.out(options.json ? `${JSON.stringify(found)}\n` : Show.diff(found, options.examples, context));
-  if (options.worst !== undefined)
-    Output.write(context, options.worst, await Worst.worst(context, server, sides, found), options);
+  try {
+    if (options.worst !== undefined)
+      Output.write(context, options.worst, await Worst.worst(context, server, sides, found), options);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    context.say(`error: ${error.message}`);
+    return exit.failed;
+  }
   return found.fields.some(({ verdict }) => verdict === "regressed") ? exit.items : exit.ok;
 }

@@ -37,7 +37,7 @@ all values or documents for the share of documents that are right; with :lower t
   ],
   exits: {
     0: "done, and every bar was reached",
-    1: "a bar was missed",
+    1: "a bar was missed, or no label fits",
     2: "usage, server or network",
     130: "interrupted",
   },
@@ -79,18 +79,25 @@ async function evaluate(context: Context, runId: string, options: EvalOptions): 
   const { junit, worst, report, force } = options;
   Output.check(context, [junit, worst, report], { force, inputs: [labels] });
   const server = await Server.connect(context, options);
+  let isMeasured = false;
   try {
     const run = await Run.get(server, { runId }, context.signal);
     if (bars.length > 0) Bar.checkFields(bars, await Results.fieldsOf(context, server, run.task_id));
     const evaluation = await Evaluate.evaluate(context, server, { runId, labels, imageKey, strMode });
     // The figures are not held back by a file that cannot be written.
-    const judged = tell(context, evaluation, { bars: failUnder, json: options.json });
+    const { judged, isGood } = tell(context, evaluation, { bars: failUnder, json: options.json });
+    isMeasured = true;
     const write = (name: string, text: string) =>
       Output.write(context, name, text, { force, inputs: [labels] });
     if (junit !== undefined) write(junit, Show.junit(evaluation, judged));
     if (worst !== undefined) write(worst, Show.worst(await samplesOf(context, evaluation), run));
     if (report !== undefined) write(report, await Evaluate.report(context, server, evaluation, options));
-    return judged.every(({ ok }) => ok) ? exit.ok : exit.items;
+    return isGood ? exit.ok : exit.items;
+  } catch (error) {
+    if (!isMeasured || !(error instanceof UsageError)) throw error;
+    // With --json the figures are the one document on stdout.
+    context.say(`error: ${error.message}`);
+    return exit.failed;
   } finally {
     await server.close();
   }

@@ -59,7 +59,7 @@ const help = {
   ],
   exits: {
     0: "all read",
-    1: "items failed, a document was left out or a bar was missed",
+    1: "items failed, a document was left out, a bar was missed, or no label fits",
     2: "usage, server or network",
     130: "interrupted",
   },
@@ -219,8 +219,8 @@ async function carryOn(
   const isMeasured = (gt_id ?? gt_path ?? run?.eval) != null;
   if (run === undefined || run.status === "failed" || !isMeasured) return status;
   const evaluation = await Evaluate.ofRun(context, server, run.run_id);
-  const judged = tell(context, evaluation, { bars: state.fail_under, json: options.json });
-  return judged.every(({ ok }) => ok) ? status : exit.items;
+  const { isGood } = tell(context, evaluation, { bars: state.fail_under, json: options.json });
+  return isGood ? status : exit.items;
 }
 
 /** The run is undefined if its end was not waited for. */

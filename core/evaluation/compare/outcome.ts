@@ -18,9 +18,11 @@ export const outcomes = [
 ] as const;
 export type Outcome = (typeof outcomes)[number];
 
-const good: ReadonlySet<string> = new Set<Outcome>(["matched", "absent_both", "unreadable_matched"]);
-/** Whether a value came out as it should not. */
-export const isMistake = (outcome: string): boolean => !good.has(outcome);
+/** Whether a value is in the rates: one that is labeled as unreadable is in counters of its own. */
+export const isScored = (outcome: Outcome): boolean => !outcome.startsWith("unreadable");
+/** Whether a value is scored and not right. */
+export const isMistake = (outcome: Outcome): boolean =>
+  isScored(outcome) && outcome !== "matched" && outcome !== "absent_both";
 
 export type Counters = Record<Outcome, number>;
 

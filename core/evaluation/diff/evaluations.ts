@@ -2,16 +2,17 @@ import type * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Mode } from "../columns.ts";
-import type * as Evaluation from "../evaluation.ts";
+import * as Evaluation from "../evaluation.ts";
 import * as Read from "../read.ts";
 import * as Samples from "../samples.ts";
 import { compared } from "./compared.ts";
-import type * as Schema from "./schema.ts";
+import * as Schema from "./schema.ts";
 
 /** Causes of different figures of two evaluations although no answer differs. */
 function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
+  // By another member that names the pictures, the same records are labels of other documents.
   const labels = ({ gtSha256, labels: of }: Evaluation.Row) =>
-    gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : "");
+    [gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : ""), of.image_key].join(" ");
   // Evaluations of before the rules had a version of their own: the code's.
   const rules = ({ rulesVersion, version }: Evaluation.Row) => rulesVersion ?? version;
   const found: [Schema.EvaluationDiff["differs"][number], boolean][] = [
@@ -22,9 +23,7 @@ function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.Eval
   return found.flatMap(([name, differs]) => (differs ? [name] : []));
 }
 
-const about = ({ evalId, runId, gtName, gtSha256, rulesVersion }: Evaluation.Row): Schema.DiffSide => ({
-  ...{ eval_id: evalId, run_id: runId, gt_name: gtName, gt_sha256: gtSha256, rules_version: rulesVersion },
-});
+const about = (row: Evaluation.Row): Schema.DiffSide => Schema.DiffSide.parse(Evaluation.entry(row));
 
 /** Time that is kept for the answer. */
 const reserveMs = 1_000;

@@ -61,11 +61,12 @@ export const DiffFigures = z
   .meta({ id: "EvalDiff" });
 export type DiffFigures = z.infer<typeof DiffFigures>;
 
-const DiffSide = z.object({
+export const DiffSide = z.object({
   eval_id: z.string(),
   run_id: z.string(),
   gt_name: z.string().nullable(),
   gt_sha256: z.string().nullable(),
+  gt_image_key: z.string(),
   rules_version: z.string().nullable(),
 });
 export type DiffSide = z.infer<typeof DiffSide>;
@@ -95,7 +96,7 @@ export const EvaluationDiff = DiffFigures.extend({
   compared_by: z.enum(["canonical", "exact"]),
   differs: z.array(z.enum(["labels", "rules", "str_mode"])).meta({
     description:
-      "What else than the answers is not the same: the version of the labels, of the rules that say what values mean, how printed texts are compared. With any of them a verdict may speak of that",
+      "What else than the answers is not the same: the labels (their version, or the member that names their pictures), the version of the rules that say what values mean, how printed texts are compared. With any of them a verdict may speak of that",
   }),
   only_in_first: count.meta({
     description: "Documents that the other has not, by file or custom_id; they are in no figure",

@@ -98,7 +98,7 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
     );
     expect(await page.evaluate("document.activeElement.id")).toBe("f-text");
     await page.type("#f-text", "receipt-48.png");
-    expect(await page.evaluate(told)).toBe("1 values in 1 of 29 receipts");
+    expect(await page.evaluate(told)).toBe("1 value in 1 of 29 receipts");
     await page.evaluate(
       `document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }))`,
     );

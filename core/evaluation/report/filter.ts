@@ -35,7 +35,8 @@ export const script = `(() => {
       shown += fit > 0;
       values += fit;
     }
-    told.textContent = values + " values in " + shown + " of " + receipts.length + " receipts";
+    const counted = (n, noun) => n + " " + noun + (n === 1 ? "" : "s");
+    told.textContent = counted(values, "value") + " in " + shown + " of " + counted(receipts.length, "receipt");
     none.hidden = values > 0;
   };
   for (const each of [field, outcome, text]) each.addEventListener("input", apply);

@@ -1,5 +1,5 @@
 import { Html, html } from "#core/html";
-import { isMistake, outcomes } from "../compare/outcome.ts";
+import { isMistake, isScored, outcomes } from "../compare/outcome.ts";
 import type * as Pictures from "./pictures.ts";
 import { table } from "./table.ts";
 import * as Text from "./text.ts";
@@ -26,15 +26,14 @@ type Verdict = Receipt["verdicts"][number];
 
 function rowOf({ field, path, canonical, exact, expected, predicted }: Verdict): Html {
   const otherwise = canonical === "matched" && exact === "wrong" ? ", printed otherwise" : "";
-  const kind = isMistake(canonical) ? "bad" : "good";
-  const unreadable = canonical.startsWith("unreadable");
+  const kind = isMistake(canonical) ? "bad" : isScored(canonical) ? "good" : "none";
   return html`<tr data-field="${field}" data-outcome="${canonical}"><th scope="row"><code>${Text.shown(path)}</code></th><td data-label="Printed">${
-    unreadable ? html`<span class="none">unreadable</span>` : Text.value(expected)
+    isScored(canonical) ? Text.value(expected) : html`<span class="none">unreadable</span>`
   }</td><td data-label="Read">${Text.value(predicted)}</td><td><span class="${kind}">${names(canonical)}${otherwise}</span></td></tr>`;
 }
 
 function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): Html {
-  const { sample, verdicts, mistakes, labeled, score } = receipt;
+  const { sample, verdicts, mistakes, scored, compared, score } = receipt;
   const rows: Html[] = [];
   let bytes = 0;
   for (const verdict of verdicts) {
@@ -43,11 +42,13 @@ function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): 
     if (bytes > receiptBytes) break;
     rows.push(row);
   }
-  const left = labeled - rows.length;
+  const left = compared - rows.length;
   return html`<article aria-labelledby="r${place}"><h3 id="r${place}">${nameOf(sample)}</h3>
-<p class="note">${mistakes} of ${labeled} compared values are not right (${Text.percent(score)} right). <code>${Text.shown(sample.request_id, nameLength)}</code></p>
+<p class="note">${mistakes} of ${Text.counted(scored, "scored value is", "scored values are")} not right (${Text.percent(score)} right). <code>${Text.shown(sample.request_id, nameLength)}</code></p>
 <div class="receipt">${picture}<table class="values"><thead><tr><th scope="col">Field</th><th scope="col">Printed (label)</th><th scope="col">Read</th><th scope="col">Outcome</th></tr></thead><tbody>${rows}</tbody></table></div>${
-    left > 0 ? html`<p class="note">${left} more values are in the samples of the evaluation.</p>` : ""
+    left > 0
+      ? html`<p class="note">${Text.counted(left, "more value is", "more values are")} in the samples of the evaluation.</p>`
+      : ""
   }</article>`;
 }
 
@@ -114,7 +115,7 @@ export async function receipts(worst: Worst, room: number, given: Given): Promis
         ? `${left} of these ${left === 1 ? "has" : "have"} no picture.`
         : "";
   return html`<section id="receipts"><h2>Worst receipts</h2>
-<p>${Text.count(found)} receipts with an answer have a value that is not right${
+<p>${Text.counted(found, "receipt with an answer has", "receipts with an answer have")} a value that is not right${
     found > receipts.length
       ? `; these are the ${receipts.length} with the smallest share of right values`
       : ""

@@ -68,6 +68,17 @@ test("right documents are counted among the judged, and a field that is labeled 
   expect(html).toMatch(/<code>total<\/code>.*<td[^>]*>0, 1<\/td>/s);
 });
 
+test("a value labeled as unreadable is shown and is no mistake, and one of a thing is in the singular", async () => {
+  const paper = { file: "a.png", labels: { shop: "A", total: "?" }, result: { shop: "B", total: "2.00" } };
+  const only = { file: "b.png", labels: { shop: "A", total: "?" }, result: { shop: "A", total: "2.00" } };
+  const { evaluation, samples } = measured(fields, [paper, only]);
+  const html = await Report.of(evaluation, each(samples));
+  expect(html).toContain("1 receipt with an answer has a value that is not right");
+  expect(html).toContain("1 of 1 scored value is not right (0.0 % right)");
+  expect(html).toMatch(/data-outcome="unreadable_invented".*<span class="none">unreadable invented<\/span>/);
+  expect(html.match(/class="bad"/g)).toHaveLength(1);
+});
+
 test("nothing in it has an address elsewhere, and its policy allows its own script alone", async () => {
   const { evaluation, samples } = measured(fields, [
     { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
@@ -104,7 +115,7 @@ test("the worst fifty of many are shown, worst first; those without an answer ar
   expect(names).toEqual(Array.from({ length: 50 }, (_, i) => `f-${98 - i}.png`));
   expect(html).toContain("98 receipts with an answer have a value that is not right");
   expect(html).toMatch(/Without an answer<\/h3>.*f-99\.png/s);
-  expect(html).toContain("98 of 100 compared values are not right (2.0 % right)");
+  expect(html).toContain("98 of 100 scored values are not right (2.0 % right)");
 });
 
 test("it has at most 5 MB, whatever values and pictures hold; pictures that do not fit are left out", async () => {

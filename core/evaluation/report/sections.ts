@@ -88,7 +88,7 @@ function labeledDocuments(summary: Schema.Figures["summary"]): string {
   const { documents, documents_judged: judged, answered } = summary;
   const silent = documents - judged;
   return [
-    `${Text.count(documents)} labeled documents, ${Text.count(answered)} with an answer.`,
+    `${Text.counted(documents, "labeled document", "labeled documents")}, ${Text.count(answered)} with an answer.`,
     ...(answered < documents ? ["The others failed or were canceled and miss all that is labeled."] : []),
     ...(silent > 0
       ? [

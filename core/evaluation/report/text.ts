@@ -33,6 +33,10 @@ export const interval = (ends: readonly number[] | null): string =>
 /** A count with blanks between thousands. */
 export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
+/** A count with its noun, and what agrees with it. */
+export const counted = (n: number, one: string, several: string): string =>
+  `${count(n)} ${n === 1 ? one : several}`;
+
 /** A number with four digits that count. */
 export const number = (n: number | null, unit = ""): string =>
   n === null ? "–" : `${Number(n.toPrecision(4))}${unit}`;

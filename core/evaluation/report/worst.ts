@@ -1,4 +1,4 @@
-import { isMistake } from "../compare/outcome.ts";
+import { isMistake, isScored } from "../compare/outcome.ts";
 import type * as Wire from "../wire.ts";
 
 /** How many receipts a report shows, and how many names of failed ones it lists. */
@@ -10,7 +10,9 @@ const shownValues = 100;
 export interface Receipt {
   sample: Omit<Wire.Sample, "verdicts">;
   mistakes: number;
-  labeled: number;
+  /** Values that are scored, and all that are compared, with those labeled as unreadable. */
+  scored: number;
+  compared: number;
   /** Its share of right values, 0 to 1. */
   score: number;
   /** Mistakes first, each in the order of the schema. */
@@ -43,8 +45,9 @@ export class Worst {
     const wrong = verdicts.filter(({ canonical }) => isMistake(canonical));
     if (wrong.length === 0) return;
     this.found += 1;
-    const score = 1 - wrong.length / verdicts.length;
-    const counts = { mistakes: wrong.length, labeled: verdicts.length, score };
+    const scored = verdicts.filter(({ canonical }) => isScored(canonical)).length;
+    const score = 1 - wrong.length / scored;
+    const counts = { mistakes: wrong.length, scored, compared: verdicts.length, score };
     const receipt: Receipt = { sample, ...counts, verdicts: [] };
     const last = this.#receipts.at(-1);
     if (this.#receipts.length === shownReceipts && last !== undefined && worse(receipt, last) > 0) return;

@@ -88,6 +88,54 @@ describe("the bootstrap", () => {
     expect(found).toEqual([[1, 1], null]);
   });
 
+  describe("of shares", () => {
+    const interval = (values: number[], of: Bootstrap.Figure = mean) => {
+      const sums = new Float64Array([values.reduce((sum, value) => sum + value, 0), values.length]);
+      return Bootstrap.shares(matrixOf(values), [{ of, value: of(sums) }])[0];
+    };
+
+    test("is Wilson's, each document one trial, for few documents and for documents that are all alike", () => {
+      // One perfect document says that the share is over 1/(1 + 1.96²) = 0.2065, and not that it is 1.
+      expect(interval([1])).toEqual([expect.closeTo(1 / (1 + 3.841458821), 6), 1]);
+      expect(interval([1, 0.9])).toEqual(Statistics.wilson(1.9, 2));
+      expect(interval(Array(40).fill(1))).toEqual(Statistics.wilson(40, 40));
+      expect(interval(Array(40).fill(0.5))).toEqual(Statistics.wilson(20, 40));
+    });
+
+    test("is the bootstrap's from ten documents on that have the figure", () => {
+      const values = Array.from({ length: 10 }, (_, i) => i / 10);
+      expect(interval(values)).toEqual(Bootstrap.intervals(matrixOf(values), [mean])[0]);
+      // Of these documents nine have it: where the counter is 0, it is 0/0.
+      const some: Bootstrap.Figure = (sums) => (sums[0] === 0 ? null : mean(sums));
+      expect(interval(values, some)).toEqual(Statistics.wilson((4.5 / 10) * 9, 9));
+      expect(interval(values, () => null)).toBeNull();
+      expect(interval([])).toBeNull();
+    });
+
+    test("holds the share that 3, 5 and 9 documents are drawn from in nine of ten cases, which percentiles do not", () => {
+      const draw = Random.generator(11);
+      const [trials, share] = [1_000, 0.8];
+      for (const documents of [3, 5, 9]) {
+        const holds = { shares: 0, percentiles: 0 };
+        for (let trial = 0; trial < trials; trial += 1) {
+          const values = Array.from({ length: documents }, () => Number(draw() / 2 ** 32 < share));
+          const isIn = ([low, high]: readonly number[]) =>
+            Number((low ?? 1) <= share && share <= (high ?? 0));
+          holds.shares += isIn(interval(values) ?? []);
+          const n = values.length;
+          const drawn = Array.from({ length: 100 }, () => {
+            let sum = 0;
+            for (let i = 0; i < n; i += 1) sum += values[Math.floor((draw() / 2 ** 32) * n)] ?? 0;
+            return sum / n;
+          }).toSorted((a, b) => a - b);
+          holds.percentiles += isIn([drawn[2] ?? 0, drawn[97] ?? 0]);
+        }
+        expect(holds.shares / trials, `${documents}`).toBeGreaterThan(0.88);
+        expect(holds.percentiles / trials, `${documents}`).toBeLessThan(0.88);
+      }
+    });
+  });
+
   test("95 of 100 intervals hold the share that 60 documents are drawn from", () => {
     const draw = Random.generator(7);
     let holds = 0;
