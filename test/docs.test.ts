@@ -104,6 +104,7 @@ describe("links and commands", () => {
         "SST_KEY",
         "RECEIVER_SECRET",
         "API_TOKEN",
+        "OCRLTY_VLLM_HOME",
         "OWNER_ID",
         "REPO_ID",
       ],

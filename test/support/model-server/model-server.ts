@@ -132,6 +132,14 @@ export const error = (
   ...(more.delayMs === undefined ? {} : { delayMs: more.delayMs }),
 });
 
+/** What vLLM says before a request reaches its API: a wrong key, an unknown path. */
+const refused = (status: number, body: object): Behavior => ({
+  kind: "status",
+  status,
+  contentType: "application/json",
+  body: JSON.stringify(body),
+});
+
 /** Answers that never end. */
 export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 1): Behavior => ({
   kind: "endless",
@@ -168,7 +176,7 @@ export async function start(options: Options = {}): Promise<ModelServer> {
 
   async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     if (options.apiKey !== undefined && request.headers.authorization !== `Bearer ${options.apiKey}`) {
-      return await act(error(401, "Unauthorized"), response, undefined, model);
+      return await act(refused(401, { error: "Unauthorized" }), response, undefined, model);
     }
     if (request.method === "GET" && request.url === "/v1/models") {
       probes++;
@@ -180,7 +188,7 @@ export async function start(options: Options = {}): Promise<ModelServer> {
       );
     }
     if (request.method !== "POST" || request.url !== "/v1/chat/completions") {
-      return await act(error(404, "Not Found"), response, undefined, model);
+      return await act(refused(404, { detail: "Not Found" }), response, undefined, model);
     }
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
