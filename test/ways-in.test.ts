@@ -4,28 +4,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Answer } from "#test/support/loop";
 import * as Pdf from "#test/support/pdf";
 import { encrypted } from "#test/support/pdf-encryption";
-import { errorOf, fields, issuesOf, type Rig, start } from "#test/support/source-loop";
+import { errorOf, fields, formOf, issuesOf, type Rig, start } from "#test/support/source-loop";
 
-/** PDFs and HEIC by every way in, and the passwords of PDFs, end to end. */
+/** The passwords of PDFs by every way in, end to end. */
 
 let at: Rig;
 beforeAll(async () => {
   at = await start();
 });
 afterAll(() => at?.close());
-
-const formOf = async (parts: Record<string, string | Uint8Array>, name = "a.pdf") => {
-  const form = new FormData();
-  for (const [field, value] of Object.entries(parts))
-    form.set(
-      field,
-      typeof value === "string" ? value : new Blob([new Uint8Array(value)]),
-      ...((typeof value === "string" ? [] : [name]) as []),
-    );
-  const response = new Response(form);
-  const headers = { "content-type": response.headers.get("content-type") ?? "" };
-  return { method: "POST", headers, body: new Uint8Array(await response.arrayBuffer()) };
-};
 
 describe("the password of a PDF", () => {
   const password = "canary-sesame-4711";

@@ -117,6 +117,20 @@ export const errorOf = (answer: Answer) =>
 export const issuesOf = (answer: Answer) =>
   errorOf(answer).details.issues as { path: string; message: string }[];
 
+/** The options of a call with a form: texts, and files of this name. */
+export const formOf = async (parts: Record<string, string | Uint8Array>, name = "a.pdf") => {
+  const form = new FormData();
+  for (const [field, value] of Object.entries(parts))
+    form.set(
+      field,
+      typeof value === "string" ? value : new Blob([new Uint8Array(value)]),
+      ...((typeof value === "string" ? [] : [name]) as []),
+    );
+  const response = new Response(form);
+  const headers = { "content-type": response.headers.get("content-type") ?? "" };
+  return { method: "POST", headers, body: new Uint8Array(await response.arrayBuffer()) };
+};
+
 /** A complete PNG, one bit a pixel, all black. */
 export function pngOf(width: number, height: number): Buffer {
   const chunk = (name: string, data: Buffer) => {
