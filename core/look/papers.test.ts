@@ -86,6 +86,28 @@ test("one receipt is never cut: whole, folded with a dark crease, torn in two", 
   expect(found(await greyOf(torn))).toEqual([]);
 });
 
+/** Names at the left and amounts far from them, a fold through both, on a table with dark marks of its own beside it. */
+function folded(fold: number): Sharp {
+  const rows = Array.from({ length: 16 }, (_, n) => {
+    const y = 120 + n * 34 + (n < 8 ? 0 : fold);
+    return `<text x="100" y="${y}">Milk and bread ${n}</text><text x="420" y="${y}">${n},50</text>`;
+  });
+  const at = 120 + 7 * 34 + 12 + fold / 2;
+  const knots = Array.from(
+    { length: 70 },
+    (_, n) => `<rect x="${580 + (n % 3) * 14}" y="${20 + n * 11}" width="8" height="7" fill="#0a0a0a"/>`,
+  );
+  return sharp(
+    Buffer.from(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="840" font-family="sans-serif" font-size="22"><rect width="640" height="840" fill="#444"/>${knots.join("")}<rect x="60" y="60" width="460" height="720" fill="#eee"/><path d="M50 ${at}h480" stroke="#444" stroke-width="5"/>${rows.join("")}</svg>`,
+    ),
+  );
+}
+
+test("a fold through names and amounts parts no receipt, and marks of a dark table beside it are none", async () => {
+  for (const fold of [0, 16, 30]) expect(found(await greyOf(folded(fold)))).toEqual([]);
+});
+
 test("a page of two columns and an invoice with its address beside its number are one document", async () => {
   const rows = Array.from({ length: 22 }, (_, n) => {
     const y = 420 + n * 26;

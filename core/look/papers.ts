@@ -33,6 +33,8 @@ const leastMarksOfPiece = 4;
 const mostGapToPiece = 8;
 /** Around the marks of a receipt it is at least this share as bright as around most of them. */
 const leastBrightness = 0.75;
+/** Paper is at least this share as bright as the brightest: what is darker is the table. */
+const leastLevel = 0.5;
 /** In place of the number of a region. */
 const nowhere = -1;
 /** Heights of a letter around the print. */
@@ -53,7 +55,13 @@ export function papersOf(grey: Grey, ink: Ink): Paper[] {
   );
   const found = together(blocks, size, leastMarks);
   if (found.filter((group) => group.marks.length >= leastMarks).length < 2) return [];
-  const groups = found.map((group) => onPaper(grey, group, levelOf(grey, group)));
+  const levels = found.map((group) => levelOf(grey, group));
+  const darkest =
+    leastLevel * Math.max(...levels.filter((_, n) => (found[n]?.marks.length ?? 0) >= leastMarks));
+  const groups = found.flatMap((group, n) => {
+    const level = levels[n] ?? 0;
+    return level >= darkest ? [onPaper(grey, group, level)] : [];
+  });
   const most = Math.max(0, ...groups.map((group) => group.marks.length));
   const isReceipt = (group: Block) => group.marks.length >= Math.max(leastMarks, leastShare * most);
   const receipts = groups.filter(isReceipt);

@@ -53,7 +53,7 @@ export function together(blocks: readonly Block[], size: number, least: number):
     const known = groups.get(root);
     groups.set(root, known === undefined ? block : plus(known, block));
   }
-  return withoutOverlaps([...groups.values()]);
+  return withoutOverlaps([...groups.values()], size);
 }
 interface Box {
   xs: Range;
@@ -94,12 +94,12 @@ function plus(one: Block, other: Block): Block {
   };
 }
 
-/** Papers do not overlap: groups whose hulls do are one. */
-function withoutOverlaps(groups: readonly Block[]): Block[] {
+/** Papers do not overlap, and parts of one may be parted as a whole only: groups that are of one paper are one. */
+function withoutOverlaps(groups: readonly Block[], size: number): Block[] {
   const list = groups.toSorted((a, b) => b.marks.length - a.marks.length);
   for (let a = 0; a < list.length; a += 1) {
     const one = list[a] as Block;
-    const b = list.findIndex((other, n) => n > a && (meet(one.hull, other.hull) || areWhole(one, other)));
+    const b = list.findIndex((other, n) => n > a && areOne(one, other, size));
     if (b === -1) continue;
     list[a] = plus(one, list[b] as Block);
     list.splice(b, 1);
@@ -107,6 +107,12 @@ function withoutOverlaps(groups: readonly Block[]): Block[] {
   }
   return list;
 }
+
+/** A fold runs through names and amounts, neither of which alone is as wide as the paper. */
+const areOne = (one: Block, other: Block, size: number): boolean =>
+  meet(one.hull, other.hull) ||
+  areWhole(one, other) ||
+  (!areTurned(one, other) && isFolded(spansOf(one, other), size));
 
 function areWhole(one: Block, other: Block): boolean {
   const [a, b] = [area(one.hull), area(other.hull)];
@@ -122,12 +128,17 @@ function isSame(one: Block, other: Block, size: number): boolean {
   const { lean } = weightOf(one) >= weightOf(other) ? one : other;
   // Before their lines: of a column of short amounts it is not clear which way they run.
   if (!isParted && rowsAgree(one, other, { lean, size })) return true;
-  const isTurned =
-    [one, other].every(({ certainty, marks }) => certainty >= certain && marks.length >= leastMarksOfLines) &&
-    Math.abs(between(one.lean, other.lean)) > mostTurned;
-  if (isTurned) return !isParted && apart < mostBeside * size;
+  if (areTurned(one, other)) return !isParted && apart < mostBeside * size;
   const spans = spansOf(one, other);
   return isParted ? isFolded(spans, size) : isWithin(spans, size);
+}
+
+/** Their lines run in different directions. */
+function areTurned(one: Block, other: Block): boolean {
+  const areCertain = [one, other].every(
+    ({ certainty, marks }) => certainty >= certain && marks.length >= leastMarksOfLines,
+  );
+  return areCertain && Math.abs(between(one.lean, other.lean)) > mostTurned;
 }
 
 interface Spans {
