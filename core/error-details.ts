@@ -111,6 +111,11 @@ export const ErrorDetails = z
     height: z.int().min(0).optional().meta({ description: "Of the picture, in pixels." }),
     limit_ratio: z.number().optional().meta({ description: "Largest ratio of a picture's sides." }),
     limit_ms: z.int().min(0).optional().meta({ description: "Longest time that the picture may take." }),
+    limit_cpu_ms: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: "Most CPU time that the picture may take in one step." }),
     limit_scans: z.int().min(0).optional(),
     limit_pages: z.int().min(0).optional(),
     limit_parts: z.int().min(0).optional().meta({ description: "Most parts that a picture may have." }),

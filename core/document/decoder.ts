@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as Config from "#core/config";
-import { AppError } from "#core/error";
+import { AppError, type Details } from "#core/error";
 import type { Encoded, Header } from "#core/image/encode";
 import type { Look } from "#core/look/look";
+import { guards, type ProcessGuards } from "#spec/guards";
 import type { Attached, Done, Job, Order, Ready, Result as Results, Texts } from "./program.ts";
+import * as Usage from "./usage.ts";
 
 /*
  * Native decoders run in a separate process, one per instance, which is reused: an abort does not stop native work,
- * and a thread that continues takes CPU from the next call. At the caller's deadline or the limit the process is
- * killed and the next one is started. It gets no secrets: its environment has only what the operating system needs.
+ * and a thread that continues takes CPU from the next call. At the caller's deadline, at the limit of time, and when it has
+ * used more CPU or memory than the page may take, the process is killed and the next one is started. It gets no secrets: its environment has only what the operating system needs.
  */
 
 interface Options {
@@ -16,13 +18,10 @@ interface Options {
   program(): Promise<string>;
   /** Longest time for one order, including the start of the process. */
   limitMs: number;
+  /** What one order may use beside it. */
+  bounds: Omit<ProcessGuards, "wallMs">;
 }
 
-/**
- * The largest picture that is accepted, 100 megapixels in 100 scans, takes 2 s of CPU per pass, and there may be three
- * passes. A laptop shares its CPUs among 16 workers.
- */
-const limitMs = 20_000;
 /** Usual pictures never take this long. */
 const longMs = 1_000;
 
@@ -39,9 +38,15 @@ interface Work {
   bytes: Uint8Array;
   /** sha256 of the bytes, which are sent once for all orders about one picture. */
   sha256: string;
+  /** Megapixels that may have to be decoded; 0 by default. */
+  megapixels?: number | undefined;
   signal?: AbortSignal | undefined;
 }
-type Outcome = Done | "aborted" | "late" | { lost: AppError };
+/** What one order may use: its time by the clock, its CPU, and the memory of its process. */
+interface Allowance extends Usage.Bounds {
+  wallMs: number;
+}
+type Outcome = Done | "aborted" | "late" | { passed: "cpu" | "memory" } | { lost: AppError };
 
 /** One process and one order at a time; a function serves one call at a time anyway. */
 export class Decoder {
@@ -52,7 +57,12 @@ export class Decoder {
   #line: Promise<unknown> = Promise.resolve();
 
   constructor(options: Partial<Options> = {}) {
-    this.#options = { program: async () => (await import("./program.ts")).url, limitMs, ...options };
+    this.#options = {
+      program: async () => (await import("./program.ts")).url,
+      limitMs: guards.process.wallMs,
+      bounds: guards.process,
+      ...options,
+    };
   }
 
   /** Starts the process if there is none, so that it is ready for the first picture. */
@@ -75,7 +85,7 @@ export class Decoder {
   /**
    * The program's answer. After an abort or the limit the process has ended before this rejects.
    * @throws AppError `invalid_image` if the program says so, with `details.reason` `decoding_took_too_long` at the
-   *   limit, `decoder_crashed` for bytes that ended two processes; `inference_timeout` on an abort without a reason
+   *   limit of time or CPU, `decoding_took_too_much_memory`, `decoder_crashed` for bytes that ended two processes; `inference_timeout` on an abort without a reason
    *   of ours; `internal`.
    */
   async run<J extends Job>(job: J, work: Work): Promise<Result<J>> {
@@ -94,7 +104,8 @@ export class Decoder {
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#asked(job, work);
       if (outcome === "aborted") throw timedOut(work.signal);
-      if (outcome === "late") throw tookTooLong(this.#options.limitMs);
+      if (outcome === "late") throw tookTooLong({ limit_ms: this.#options.limitMs });
+      if ("passed" in outcome) throw passed(outcome.passed, this.#allowance(work));
       if ("lost" in outcome) {
         // The cause may be the machine or the picture; if it happens twice, it is the picture.
         if (attempt < 2) continue;
@@ -118,11 +129,11 @@ export class Decoder {
       Math.min(longMs, limitMs / 2),
     );
     const asked = this.#running();
-    const outcome = await asked.ask(job, work, limitMs);
+    const outcome = await asked.ask(job, work, this.#allowance(work));
     clearTimeout(standBy);
     const next = this.#next;
     this.#next = undefined;
-    if (typeof outcome === "object" && !("lost" in outcome)) {
+    if (typeof outcome === "object" && "id" in outcome) {
       next?.end();
       return outcome;
     }
@@ -130,6 +141,16 @@ export class Decoder {
     if (this.#process === asked) this.#process = next ?? this.#started();
     else next?.end();
     return outcome;
+  }
+
+  #allowance({ megapixels = 0 }: Work): Allowance {
+    const { limitMs, bounds } = this.#options;
+    const further = Math.max(0, megapixels - bounds.freeMegapixels);
+    return {
+      wallMs: limitMs,
+      cpuMs: Math.round(bounds.cpuMs + further * bounds.cpuMsPerMegapixel),
+      residentBytes: bounds.residentBytes,
+    };
   }
 
   #running(): Process {
@@ -148,6 +169,9 @@ export function shared(): Decoder {
   own ??= new Decoder();
   return own;
 }
+
+/** CPU that the start of a process takes, generously: an order may come before it is over. */
+const startCpuMs = 1_500;
 
 class Process {
   gone = false;
@@ -198,10 +222,11 @@ class Process {
     return child;
   }
 
-  async ask(job: Job, { bytes, sha256, signal }: Work, mostMs: number): Promise<Outcome> {
+  async ask(job: Job, { bytes, sha256, signal }: Work, allowance: Allowance): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.#settle = resolve;
-    const timer = setTimeout(() => resolve("late"), mostMs);
+    const timer = setTimeout(() => resolve("late"), allowance.wallMs);
+    let unwatch = () => {};
     const onAbort = () => resolve("aborted");
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true });
@@ -213,6 +238,9 @@ class Process {
         child.send(order, () => undefined);
         if (!known) child.stdin?.write(bytes);
         this.#holds = sha256;
+        const cpuMs = allowance.cpuMs + (this.#ready ? 0 : startCpuMs);
+        if (this.#settle === resolve && child.pid !== undefined)
+          unwatch = Usage.watch(child.pid, { ...allowance, cpuMs }, (what) => resolve({ passed: what }));
       },
       (cause: unknown) =>
         resolve({ lost: new AppError("internal", "the decoder could not be started", { cause }) }),
@@ -221,6 +249,7 @@ class Process {
       return await promise;
     } finally {
       clearTimeout(timer);
+      unwatch();
       signal?.removeEventListener("abort", onAbort);
       this.#settle = undefined;
     }
@@ -247,13 +276,20 @@ function ended(code: number | null, signal: NodeJS.Signals | null): AppError {
   return new AppError("internal", "the decoder ended", { cause });
 }
 
-function tookTooLong(limit: number): AppError {
+function tookTooLong(limit: Pick<Details, "limit_ms" | "limit_cpu_ms">): AppError {
   return new AppError(
     "invalid_image",
     "the picture takes too long to decode: save it again as JPEG, or scale it down",
-    {
-      details: { reason: "decoding_took_too_long", limit_ms: limit },
-    },
+    { details: { reason: "decoding_took_too_long", ...limit } },
+  );
+}
+
+function passed(what: "cpu" | "memory", { cpuMs, residentBytes }: Allowance): AppError {
+  if (what === "cpu") return tookTooLong({ limit_cpu_ms: cpuMs });
+  return new AppError(
+    "invalid_image",
+    "the picture takes too much memory to decode: save it again as JPEG, or scale it down",
+    { details: { reason: "decoding_took_too_much_memory", limit_bytes: residentBytes } },
   );
 }
 

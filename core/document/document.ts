@@ -71,6 +71,8 @@ export interface Page extends File {
   orientation: number;
   /** Width of a stored pixel divided by its height; 1 for a square one, 0.48 for a fax of standard resolution. */
   pixelAspect: number;
+  /** Megapixels that the decoder may have to read, by which its CPU time is bounded. */
+  megapixels: number;
   /** Only a part of the page: one of several receipts on it. The sizes are those of the page. */
   cut?: Cut | undefined;
 }
@@ -200,7 +202,9 @@ function pageOf(file: File, header: Header, at: { number: number; place: Pages.P
     );
   }
   const orientation = header.orientation ?? 1;
-  return { ...file, number: at.number, index, width, height, unit, orientation, pixelAspect: aspect };
+  const megapixels = unit === "pixels" ? (width * height) / 1_000_000 : (header.megapixels ?? 0);
+  const page = { ...file, number: at.number, index, width, height, unit, orientation };
+  return { ...page, pixelAspect: aspect, megapixels };
 }
 
 /** The error for bytes that are not a supported picture, with the kind of file if it is recognized. */
@@ -235,9 +239,15 @@ function checkMegapixels(width: number, height: number): void {
  * decode of `prepare`: a broken or truncated file is `invalid_image` here already.
  */
 export async function look(page: Page, how: Pick<OpenOptions, "signal"> = {}): Promise<Look> {
-  const { bytes, sha256, decoder } = page;
-  return await decoder.run({ op: "look", ...targetOf(page) }, { bytes, sha256, signal: how.signal });
+  return await page.decoder.run({ op: "look", ...targetOf(page) }, workOf(page, how.signal));
 }
+
+const workOf = ({ bytes, sha256, megapixels }: Page, signal: AbortSignal | undefined) => ({
+  bytes,
+  sha256,
+  megapixels,
+  signal,
+});
 
 const targetOf = ({ mimeType, index, password, width, height, orientation, pixelAspect, cut }: Page) => ({
   mimeType,
@@ -273,7 +283,7 @@ export async function prepare(page: Page, options: PrepareOptions): Promise<Prep
       ...targetOf(page),
       options: { maxImageTokens, jpegQuality, patch, encodeAs, turn, seeksBlank, region },
     },
-    { bytes, sha256, signal },
+    workOf(page, signal),
   );
   if (encoded.bytes === undefined) return { ...encoded, bytes, sha256, changed: false, turned: 0 };
   const sent = encoded.bytes;
@@ -313,9 +323,9 @@ export async function embedded(
  * @throws AppError as `open` does.
  */
 export async function text(page: Page, how: Pick<OpenOptions, "signal"> = {}): Promise<Text | undefined> {
-  const { bytes, sha256, decoder, mimeType, index, password } = page;
+  const { mimeType, index, password } = page;
   const job = { op: "text", mimeType, index, password } as const;
-  return (await decoder.run(job, { bytes, sha256, signal: how.signal })).text;
+  return (await page.decoder.run(job, workOf(page, how.signal))).text;
 }
 
 function invalid(reason: string, message: string): AppError {

@@ -26,11 +26,12 @@ export function reader(opened: Opened): Reader {
 
 /** A page's header, as that of a picture. */
 async function header(opened: Opened, index: number): Promise<Encode.Header> {
-  const { width, height, unit } = await opened.shape(index);
+  const { width, height, unit, megapixels } = await opened.shape(index);
   return {
     width,
     height,
     unit,
+    megapixels,
     depth: "uchar",
     orientation: undefined,
     exif: undefined,

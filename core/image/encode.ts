@@ -20,6 +20,8 @@ export interface Header {
   orientation: number | undefined;
   exif: Uint8Array | undefined;
   pages: number | undefined;
+  /** Megapixels of the largest picture on a page that is drawn, as declared. */
+  megapixels?: number | undefined;
   /** Of a document that was broken and may lack something. */
   repaired?: boolean | undefined;
 }

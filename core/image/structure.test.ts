@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import * as Document from "#core/document/document";
 import { AppError } from "#core/error";
-import { mostDirectories, mostScans } from "#core/image/structure";
+import { guards } from "#spec/guards";
 import { inspect } from "#test/support/inspect";
 import { scannedJpeg, stripedTiff } from "#test/support/picture-parts";
+
+const { jpegScans: mostScans, tiffDirectories: mostDirectories } = guards.picture;
 
 /** Harmless pictures just above the limits: what is refused is the shape, not the time that it takes. */
 

@@ -1,6 +1,7 @@
 import { AppError, type Details } from "#core/error";
 import * as Tiff from "#core/image/tiff";
 import * as Walk from "#core/image/walk";
+import { guards } from "#spec/guards";
 import type { MimeType } from "#spec/pictures";
 
 /*
@@ -9,16 +10,7 @@ import type { MimeType } from "#spec/pictures";
  * Other slow files are stopped by the decoder's time limit (#core/document/decoder).
  */
 
-/**
- * Each scan of a progressive JPEG is a pass over all pixels, and takes only a few bytes if it changes none. Source: D.
- * R. Commander, "Two Issues with the JPEG Standard" (libjpeg-turbo.org), section 2; libtiff also stops at 100 scans
- * (`LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER`), libjpeg-turbo's own tests at 500. Encoders write about ten.
- */
-export const mostScans = 100;
-/**
- * Directories are read sequentially, and each is compared with all before it. A thick stack of paper has a thousand.
- */
-export const mostDirectories = 10_000;
+const { jpegScans: mostScans, tiffDirectories: mostDirectories } = guards.picture;
 
 /** @throws AppError `invalid_image`, `details.reason` `too_many_scans`, `too_many_pages`, `overlapping_strips`. */
 export function check(bytes: Uint8Array, mimeType: MimeType): void {

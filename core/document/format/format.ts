@@ -63,6 +63,8 @@ export interface Size {
 export interface Shape extends Size {
   /** "points": 1/72 inch, for a page that is drawn at any resolution. Fractions are fine. "pixels": whole numbers. */
   unit: "pixels" | "points";
+  /** Megapixels of the largest picture on a page that is drawn, as declared; 0 by default. */
+  megapixels?: number;
 }
 
 /** The words of a page's text layer, in the file's order. */

@@ -1,23 +1,10 @@
 import { AppError, type Details } from "#core/error";
+import type { HeifGuards } from "#spec/guards";
 
 /*
  * Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2), the container of HEIC and AVIF. They are read before
  * a decoder reads the file: a few bytes for each box, nothing decoded.
  */
-
-/**
- * What a file may have; larger ones are refused. A phone's picture of 48 megapixels has 200 items, and its boxes are
- * nested five deep. libheif's own limits are as high or higher (`heif_security_limits`).
- */
-export const limits = {
-  boxes: 20_000,
-  depth: 12,
-  /** Items, and cells of a grid. */
-  items: 1_000,
-  /** Pixels of all coded parts of a picture together: twice the largest picture, which may have an alpha plane. */
-  decodedMegapixels: 220,
-};
-export type Limits = typeof limits;
 
 interface Box {
   /** Four letters, "meta". */
@@ -107,7 +94,7 @@ const containers: Readonly<Record<string, number>> = {
  * Counts a file's boxes, and how deep they are nested. @throws AppError `invalid_image`, `too_many_parts`,
  * `nested_too_deep`.
  */
-export function census(bytes: Uint8Array, bounds: Limits): void {
+export function census(bytes: Uint8Array, bounds: HeifGuards): void {
   let seen = 0;
   const walk = (part: Uint8Array, depth: number) => {
     if (depth > bounds.depth) throw tooDeep();

@@ -1,8 +1,9 @@
 import { AppError } from "#core/error";
 import * as Native from "#core/image/native";
+import { guards } from "#spec/guards";
 import { sizes } from "#spec/limits";
 import type { Format, Opened } from "../format/format.ts";
-import { limits, refused } from "./boxes.ts";
+import { refused } from "./boxes.ts";
 import { look, type Still } from "./picture.ts";
 import { iccOf } from "./profile.ts";
 import * as Tiff from "./tiff.ts";
@@ -58,7 +59,10 @@ async function tiffOf(bytes: Uint8Array, { codec, color }: Still): Promise<Uint8
     // sharp converts by the file's own profile.
     return Tiff.pack(await bySharp(bytes), color.icc === undefined ? named : undefined);
   const { decode } = await import("./libheif.ts");
-  const samples = await decode(bytes, { items: limits.items, pixels: limits.decodedMegapixels * 1_000_000 });
+  const samples = await decode(bytes, {
+    items: guards.heif.items,
+    pixels: guards.heif.decodedMegapixels * 1_000_000,
+  });
   return Tiff.pack(samples, isRgb(color.icc) ? color.icc : named);
 }
 

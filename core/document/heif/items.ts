@@ -1,4 +1,5 @@
-import { boxes, Fields, type Limits, refused, tooMany } from "./boxes.ts";
+import type { HeifGuards } from "#spec/guards";
+import { boxes, Fields, refused, tooMany } from "./boxes.ts";
 
 /*
  * The items of a HEIF file (ISO/IEC 14496-12, 8.11, and ISO/IEC 23008-12): coded pictures, grids made of them, previews
@@ -41,7 +42,7 @@ export interface Items {
  * Reads the box `meta` of a file. @throws AppError `no_still_picture`, `too_many_parts`, `damaged`; RangeError for tables
  * that lead out of their box.
  */
-export function read(file: Uint8Array, bounds: Limits): Items {
+export function read(file: Uint8Array, bounds: HeifGuards): Items {
   const meta = [...boxes(file)].find(({ type }) => type === "meta");
   if (meta === undefined)
     throw refused(
@@ -70,7 +71,7 @@ function needed(parts: ReadonlyMap<string, Uint8Array>, type: string): Uint8Arra
   return data;
 }
 
-function entries(iinf: Uint8Array, bounds: Limits): Map<number, Item> {
+function entries(iinf: Uint8Array, bounds: HeifGuards): Map<number, Item> {
   const table = new Fields(iinf);
   const count = table.uint(table.full().version === 0 ? 2 : 4);
   if (count > bounds.items) throw tooMany("parts", bounds.items);

@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { AppError } from "#core/error";
+import { guards } from "#spec/guards";
 import { box, gridData, heif, type ItemParts, u32 } from "#test/support/heif-parts";
-import { limits } from "./boxes.ts";
 import { look } from "./picture.ts";
 
 /** Harmless files just above limits that the tests lower: what is refused is the shape, not the time that it takes. */
 
-const told = (bytes: Buffer, bounds: Partial<typeof limits> = {}) => {
+const told = (bytes: Buffer, bounds: Partial<typeof guards.heif> = {}) => {
   try {
-    const { width, height, pictures } = look(bytes, { ...limits, ...bounds });
+    const { width, height, pictures } = look(bytes, { ...guards.heif, ...bounds });
     return { width, height, pictures };
   } catch (error) {
     return error instanceof AppError ? [error.code, error.details?.reason] : error;

@@ -1,14 +1,6 @@
 import { AppError } from "#core/error";
-import {
-  census,
-  Fields,
-  type Limits,
-  refused,
-  tooDeep,
-  tooMany,
-  limits as usual,
-  wholeBoxes,
-} from "./boxes.ts";
+import { guards, type HeifGuards } from "#spec/guards";
+import { census, Fields, refused, tooDeep, tooMany, wholeBoxes } from "./boxes.ts";
 import { codedPixels } from "./hevc.ts";
 import * as Items from "./items.ts";
 
@@ -44,7 +36,7 @@ const derived = new Set(["grid", "iovl", "iden"]);
  * `damaged`, `no_still_picture`, `codec_not_read`, `too_many_parts`, `nested_too_deep`, `parts_in_a_circle`,
  * `too_much_to_decode`.
  */
-export function look(bytes: Uint8Array, bounds: Limits = usual): Still {
+export function look(bytes: Uint8Array, bounds: HeifGuards = guards.heif): Still {
   try {
     census(bytes, bounds);
     return shown(Items.read(wholeBoxes(bytes), bounds), bounds);
@@ -54,7 +46,7 @@ export function look(bytes: Uint8Array, bounds: Limits = usual): Still {
   }
 }
 
-function shown(items: Items.Items, bounds: Limits): Still {
+function shown(items: Items.Items, bounds: HeifGuards): Still {
   const primary = itemOf(items, items.primary);
   const counting: Counting = { items, bounds, leaves: new Set(), known: new Map(), above: [] };
   const planes = items.references
@@ -103,7 +95,7 @@ function isAlpha(item: Items.Item): boolean {
 
 interface Counting {
   items: Items.Items;
-  bounds: Limits;
+  bounds: HeifGuards;
   /** The coded items that were met. */
   leaves: Set<Items.Item>;
   /** Pixels of the items that were counted: a part of many parts is counted once. */
@@ -147,7 +139,7 @@ function pixelsOfParts(item: Items.Item, counting: Counting): number {
 }
 
 /** Rows and columns of a grid (ISO/IEC 23008-12, 6.6.2.3.2). */
-function checkGrid(item: Items.Item, parts: number, bounds: Limits): void {
+function checkGrid(item: Items.Item, parts: number, bounds: HeifGuards): void {
   const fields = new Fields(item.extents[0] ?? new Uint8Array());
   fields.take(2);
   const tiles = (fields.uint(1) + 1) * (fields.uint(1) + 1);

@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { deflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { Decoder } from "#core/document/decoder";
 import * as Document from "#core/document/document";
+import { guards, type PdfGuards } from "#spec/guards";
 import { document, firstAfter, lines, pages } from "#test/support/pdf";
-import { type Limits, limits } from "./limits.ts";
 import { open } from "./pdf.ts";
+
+const limits = guards.pdf;
 
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, "fixtures", name)));
 const whole = () => pages([{ content: lines(["Invoice 4711", "Total 12.50"]) }]);
@@ -96,7 +99,7 @@ test("an encrypted file opens with no password if none is needed, else with the 
 });
 
 describe("limits", () => {
-  const opened = async (bytes: Uint8Array, lower: Partial<Limits>) => {
+  const opened = async (bytes: Uint8Array, lower: Partial<PdfGuards>) => {
     const pdf = await open(bytes, { limits: { ...limits, ...lower } });
     const shape = await pdf.shape(0);
     await pdf.raster(0, { width: Math.round(shape.width), height: Math.round(shape.height) });
@@ -161,6 +164,42 @@ describe("limits", () => {
     });
     expect(await opened(bytes, { imagePixels: 100 })).toBe(1);
     await expect(opened(bytes, { imagePixels: 99 })).rejects.toMatchObject(refused("pdf_image_size"));
+  });
+
+  test("of what there is to draw: the length of its operators, in forms too, packed or not", async () => {
+    const content = (length: number) => "0 0 m 9 9 l S ".repeat(length / 14);
+    const form = (data: Uint8Array | string, packed = "") =>
+      pages([{ content: `/Fm Do ${content(140)}`, resources: `/XObject << /Fm ${firstAfter(1)} 0 R >>` }], {
+        more: [{ dict: `/Type /XObject /Subtype /Form /BBox [0 0 9 9] ${packed}`, data }],
+      });
+    const tooMuch = refused("pdf_page_content");
+    expect(await opened(form(content(1400)), { contentBytes: 1547 })).toBe(1);
+    await expect(opened(form(content(1400)), { contentBytes: 1546 })).rejects.toMatchObject(tooMuch);
+    const packed = form(deflateSync(content(1400)), "/Filter /FlateDecode");
+    expect(await opened(packed, { contentBytes: 1547 })).toBe(1);
+    await expect(opened(packed, { contentBytes: 1546 })).rejects.toMatchObject(tooMuch);
+  });
+
+  test("of what there is to draw: the number of texts, lines and pictures, as often as a form is drawn", async () => {
+    const drawn = (times: number) =>
+      pages([{ content: "/Fm Do ".repeat(times), resources: `/XObject << /Fm ${firstAfter(1)} 0 R >>` }], {
+        more: [
+          {
+            dict: "/Type /XObject /Subtype /Form /BBox [0 0 9 9]",
+            data: "0 0 m 9 9 l S 1 1 m 8 8 l S 2 2 m 7 7 l S",
+          },
+        ],
+      });
+    // Each time the form itself and its three lines.
+    expect(await opened(drawn(5), { pageObjects: 20 })).toBe(1);
+    await expect(opened(drawn(6), { pageObjects: 20 })).rejects.toMatchObject(refused("pdf_page_content"));
+  });
+
+  test("of what its compressed tables unfold to", async () => {
+    expect(await opened(fixture("object-streams.pdf"), { unfoldedBytes: 2_000 })).toBe(1);
+    await expect(opened(fixture("object-streams.pdf"), { unfoldedBytes: 50 })).rejects.toMatchObject(
+      refused("pdf_too_complex"),
+    );
   });
 
   test("of memory: PDFium fails, and the next document is read", async () => {

@@ -1,5 +1,5 @@
 import { AppError, type Details } from "#core/error";
-import type { Limits } from "./limits.ts";
+import type { PdfGuards } from "#spec/guards";
 
 /* The errors of PDFs: each is `invalid_image` with a reason of its own. */
 
@@ -12,6 +12,7 @@ const texts = {
   pdf_page_tree: "the PDF's tree of pages has a circle or is too deep: print it as a new PDF",
   pdf_too_many_objects: "the PDF has too many objects: print it as a new PDF",
   pdf_too_complex: "the PDF takes too much memory: print it as a new PDF, or send its pages as pictures",
+  pdf_page_content: "a page of the PDF has too much to draw: send it as a picture",
   pdf_page_size: "a page of the PDF is too large: print it at its usual size",
   pdf_image_size: "a page of the PDF holds a picture of too many pixels: scale it down",
 } as const;
@@ -24,7 +25,7 @@ export function fault(reason: Reason, details: Details = {}, cause?: unknown): A
 }
 
 /** The error of a limit by its reason. */
-export function ofLimit(reason: string, limits: Limits): AppError {
+export function ofLimit(reason: string, limits: PdfGuards): AppError {
   if (reason === "pdf_too_many_pages") return fault(reason, { limit_pages: limits.pages });
   return fault(reason as Reason);
 }

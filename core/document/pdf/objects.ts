@@ -73,19 +73,46 @@ export class Objects {
 
   /** The data of a stream with its filters undone; undefined if it cannot be read. @throws LimitFault. */
   data(stream: Stream, most = this.#bounds.unfolded): Uint8Array | undefined {
-    const raw = this.#raw(stream);
     const room = Math.min(most, this.#bounds.unfolded - this.#unfolded);
+    try {
+      const result = this.#unfold(stream, room);
+      this.#unfolded += result?.length ?? 0;
+      return result;
+    } catch (thrown) {
+      if (thrown instanceof RangeError) throw new LimitFault("pdf_too_complex");
+      throw thrown;
+    }
+  }
+
+  /** Bytes of a stream as they are in the file. @throws LimitFault. */
+  packedLength(stream: Stream): number {
+    return this.#raw(stream).length;
+  }
+
+  /**
+   * Bytes of a stream with its filters undone, which are not kept; as in the file where they cannot be undone. Undefined if
+   * there are more than `most`. @throws LimitFault.
+   */
+  unfoldedLength(stream: Stream, most: number): number | undefined {
+    try {
+      return this.#unfold(stream, most)?.length ?? this.packedLength(stream);
+    } catch (thrown) {
+      if (thrown instanceof RangeError) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** @throws RangeError above `room`. */
+  #unfold(stream: Stream, room: number): Uint8Array | undefined {
     const dict = new Map(stream.dict);
     for (const key of ["Filter", "DecodeParms"]) {
       const value = this.get(dict.get(key));
       dict.set(key, Array.isArray(value) ? value.map((one) => this.get(one)) : value);
     }
     try {
-      const result = unfiltered(raw, dict, room);
-      this.#unfolded += result.length;
-      return result;
+      return unfiltered(this.#raw(stream), dict, room);
     } catch (thrown) {
-      if (thrown instanceof RangeError) throw new LimitFault("pdf_too_complex");
+      if (thrown instanceof RangeError) throw thrown;
       return undefined;
     }
   }

@@ -65,7 +65,7 @@ describe("the shape of a page", () => {
     const bytes = pages([{ content }, { content, box: "0 0 100 300" }]);
     const document = await open(bytes, {});
     expect(document.pages).toBe(2);
-    expect(await document.shape(1)).toEqual({ width: 100, height: 300, unit: "points" });
+    expect(await document.shape(1)).toMatchObject({ width: 100, height: 300, unit: "points" });
     document.close();
   });
 });

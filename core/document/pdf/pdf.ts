@@ -1,8 +1,9 @@
+import { guards, type PdfGuards } from "#spec/guards";
 import type { Format, Opened, Raster, Shape, Size, Text as TextLayer } from "../format/format.ts";
 import { type Attachment, attachments } from "./attachments.ts";
+import * as Content from "./content.ts";
 import { draw } from "./draw.ts";
 import { fault, ofLimit } from "./faults.ts";
-import { type Limits, limits as usual } from "./limits.ts";
 import { LimitFault } from "./objects.ts";
 import { type Loaded, sizeOf, withPage } from "./page.ts";
 import { allocate, free, heap, instance, isFault, type Pdfium } from "./pdfium.ts";
@@ -33,7 +34,7 @@ const mostScanPixels = 40_000_000;
 /** @throws AppError `invalid_image` with the reasons of ./faults.ts. */
 export async function open(
   bytes: Uint8Array,
-  { password, limits = usual }: { password?: string | undefined; limits?: Limits },
+  { password, limits = guards.pdf }: { password?: string | undefined; limits?: PdfGuards },
 ): Promise<OpenedPdf> {
   const from = Structure.start(bytes);
   if (from === undefined) throw fault("pdf_broken");
@@ -58,7 +59,7 @@ export async function open(
 /** The module of PDFs for core/document. */
 export const format: Format = { open };
 
-function structureOf(bytes: Uint8Array, from: number, limits: Limits): Structure.Structure {
+function structureOf(bytes: Uint8Array, from: number, limits: PdfGuards): Structure.Structure {
   try {
     return Structure.read(bytes, from, limits);
   } catch (thrown) {
@@ -95,7 +96,7 @@ function load(library: Pdfium, bytes: Uint8Array, password: string | undefined):
 }
 
 /** The structure of an encrypted document, from a copy of it without its encryption. */
-function unlocked(library: Pdfium, document: number, limits: Limits): Structure.Structure | undefined {
+function unlocked(library: Pdfium, document: number, limits: PdfGuards): Structure.Structure | undefined {
   const writer = library.PDFiumExt_OpenFileWriter();
   const copied =
     library.EPDF_RemoveEncryption(document) && library.PDFiumExt_SaveAsCopy(document, writer) !== 0;
@@ -117,7 +118,7 @@ function guarded<T>(work: () => T): T {
   try {
     return work();
   } catch (thrown) {
-    if (thrown instanceof LimitFault) throw ofLimit(thrown.reason, usual);
+    if (thrown instanceof LimitFault) throw ofLimit(thrown.reason, guards.pdf);
     if (isFault(thrown)) throw fault("pdf_too_complex", {}, thrown);
     throw thrown;
   }
@@ -128,7 +129,7 @@ interface Parts {
   document: number;
   pages: number;
   structure: Structure.Structure;
-  limits: Limits;
+  limits: PdfGuards;
 }
 
 class Pdf implements OpenedPdf {
@@ -137,6 +138,7 @@ class Pdf implements OpenedPdf {
   readonly #parts: Parts;
   readonly #form: number;
   readonly #formInfo: number;
+  readonly #shapes = new Map<number, Shape>();
   #last: { index: number; raster: Raster } | undefined;
 
   constructor(parts: Parts) {
@@ -152,21 +154,30 @@ class Pdf implements OpenedPdf {
   }
 
   shape(index: number): Shape {
+    const known = this.#shapes.get(index) ?? this.#shapeOf(index);
+    this.#shapes.set(index, known);
+    return known;
+  }
+
+  #shapeOf(index: number): Shape {
     const { limits, structure } = this.#parts;
-    const unit = this.#leaf(index)?.userUnit ?? 1;
+    const leaf = this.#leaf(index);
+    if (leaf !== undefined) guarded(() => Content.checkLength(structure.objects, leaf, limits));
+    const unit = leaf?.userUnit ?? 1;
     const { width, height } = this.#page(index, sizeOf);
     const shape: Shape = { width: width * unit, height: height * unit, unit: "points" };
     if (!(width > 0 && height > 0)) throw fault("pdf_broken");
     if (Math.max(shape.width, shape.height) > limits.pagePoints) throw fault("pdf_page_size");
-    const leaf = this.#leaf(index);
     const largest = leaf === undefined ? 0 : guarded(() => Pictures.largest(structure.objects, leaf));
     if (largest > limits.imagePixels)
       throw fault("pdf_image_size", { limit_megapixels: limits.imagePixels / 1e6 });
+    shape.megapixels = largest / 1e6;
     return shape;
   }
 
   async raster(index: number, size: Size): Promise<Raster> {
     const raster = this.#page(index, (loaded): Raster => {
+      Content.checkCount(loaded, this.#parts.limits);
       const scan = Scan.scanOf(loaded);
       const file = scan && Scan.fileOf(loaded, scan, this.#parts.structure.objects, this.#leaf(index));
       return file ?? draw(loaded, scan?.bitsPerPixel === 1 ? ownPixels(scan, size) : size);

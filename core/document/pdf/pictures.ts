@@ -9,9 +9,14 @@ const mostLooks = 2_000;
 export function largest(objects: Objects, leaf: Leaf): number {
   let found = 0;
   const seen = new Set<number>();
+  const walked = new Set<Dict>();
   const due: (Dict | undefined)[] = [leaf.resources];
   for (let next = due.pop(); due.length > 0 || next !== undefined; next = due.pop()) {
-    for (const value of objects.dict(next?.get("XObject"))?.values() ?? []) {
+    const named = objects.dict(next?.get("XObject"));
+    // Forms may share what they name.
+    if (named === undefined || walked.has(named)) continue;
+    walked.add(named);
+    for (const value of named.values()) {
       if (value instanceof Ref) {
         if (seen.has(value.number)) continue;
         seen.add(value.number);

@@ -1,4 +1,4 @@
-import type { Limits } from "./limits.ts";
+import type { PdfGuards } from "#spec/guards";
 import { Objects } from "./objects.ts";
 import { latin1 } from "./syntax.ts";
 import { type Leaf, leaves } from "./tree.ts";
@@ -27,7 +27,7 @@ export function start(bytes: Uint8Array): number | undefined {
 }
 
 /** @throws LimitFault. */
-export function read(bytes: Uint8Array, from: number, limits: Limits): Structure {
+export function read(bytes: Uint8Array, from: number, limits: PdfGuards): Structure {
   const bounds = { objects: limits.objects, unfolded: limits.unfoldedBytes };
   let objects = new Objects(bytes.subarray(from), bounds);
   // Some writers count from the start of the file, although bytes stand before the header.

@@ -1,4 +1,4 @@
-import type { Limits } from "./limits.ts";
+import type { PdfGuards } from "#spec/guards";
 import { LimitFault, type Objects } from "./objects.ts";
 import { type Dict, Ref, type Value } from "./syntax.ts";
 
@@ -25,7 +25,7 @@ interface Due {
  * The pages in their order; empty if there is no tree.
  * @throws LimitFault with `pdf_too_many_pages` or `pdf_page_tree`.
  */
-export function leaves(objects: Objects, limits: Pick<Limits, "pages" | "treeDepth">): Leaf[] {
+export function leaves(objects: Objects, limits: Pick<PdfGuards, "pages" | "treeDepth">): Leaf[] {
   const found: Leaf[] = [];
   const seen = new Set<number>();
   const root = objects.dict(objects.trailer.get("Root"));

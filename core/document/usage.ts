@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+
+/* What a process uses, and a watch over it. Linux tells it of any process; elsewhere nothing is watched. */
+
+interface Usage {
+  cpuMs: number;
+  residentBytes: number;
+}
+
+/** Linux gives times in these ticks on every machine (proc(5): `sysconf(_SC_CLK_TCK)` is 100). */
+const tickMs = 10;
+
+/** Undefined where the system does not tell, and for a process that has ended. Source: proc(5). */
+function usageOf(pid: number): Usage | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    // Behind the name, which may hold blanks and brackets: from the state on, the third field.
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
+    const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return {
+      cpuMs: (Number(fields[11]) + Number(fields[12])) * tickMs,
+      residentBytes: Number(resident ?? 0) * 1024,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Bounds {
+  /** From now on. */
+  cpuMs: number;
+  residentBytes: number;
+}
+
+/** Usual pictures are done before the first look. */
+const everyMs = 100;
+
+/**
+ * Looks at a process every tenth of a second, and says once what it has passed.
+ * @returns ends the watch.
+ */
+export function watch(pid: number, bounds: Bounds, passed: (what: "cpu" | "memory") => void): () => void {
+  const before = usageOf(pid);
+  if (before === undefined) return () => undefined;
+  const timer = setInterval(() => {
+    const now = usageOf(pid);
+    if (now === undefined) return;
+    if (now.residentBytes > bounds.residentBytes) passed("memory");
+    else if (now.cpuMs - before.cpuMs > bounds.cpuMs) passed("cpu");
+  }, everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,101 @@
+import { sizes } from "./limits.ts";
+
+/**
+ * What a file may ask of the decoder, in one place; `docs/documents.md` has the same as a table, with the error and the
+ * test of each. All but `process` are checked by a file's own tables before anything is decoded. No writer comes near
+ * them, unless a comment says so; files that do keep a decoder busy or take its memory. Tests lower them.
+ */
+
+interface PictureGuards {
+  /** Width times height, as declared, in millions. */
+  readonly megapixels: number;
+  /**
+   * Scans of a progressive JPEG: each is a pass over all pixels, and takes only a few bytes if it changes none. Source: D.
+   * R. Commander, "Two Issues with the JPEG Standard" (libjpeg-turbo.org), section 2; libtiff also stops at 100
+   * (`LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER`), libjpeg-turbo's own tests at 500. Encoders write about ten.
+   */
+  readonly jpegScans: number;
+  /** Directories of a TIFF, each of which is compared with all before it. A thick stack of paper has a thousand. */
+  readonly tiffDirectories: number;
+}
+
+/**
+ * A phone's picture of 48 megapixels has 200 items, and its boxes are nested five deep. libheif's own limits are as high or
+ * higher (`heif_security_limits`).
+ */
+export interface HeifGuards {
+  readonly boxes: number;
+  readonly depth: number;
+  /** Items, and cells of a grid. */
+  readonly items: number;
+  /** Megapixels of all coded parts of a picture together: twice the largest picture, which may have an alpha plane. */
+  readonly decodedMegapixels: number;
+}
+
+export interface PdfGuards {
+  /** Pages, as counted in the page tree or as declared by it. Longer documents are not read anyhow. */
+  readonly pages: number;
+  /** Objects: some 20 a page are usual. */
+  readonly objects: number;
+  /** Levels of the page tree: a balanced one of 10,000 pages has five. */
+  readonly treeDepth: number;
+  /** Longest side of a page in points, 50 meters: ISO 32000 recommends at most 14,400 units, times UserUnit. */
+  readonly pagePoints: number;
+  /** Pixels of one picture on a page, as for a picture that is sent. */
+  readonly imagePixels: number;
+  /** Bytes that compressed parts of the structure unfold to. */
+  readonly unfoldedBytes: number;
+  /** Bytes of the operators of one page, unfolded, each form counted once. A dense page of text has 100 kB. */
+  readonly contentBytes: number;
+  /** Texts, lines and pictures of one page, those of its forms included. A dense page of text has 10,000. */
+  readonly pageObjects: number;
+  /** Bytes that PDFium may take: its memory cannot grow further, so it fails instead of the process. */
+  readonly heapBytes: number;
+}
+
+/** Of the decoder's process, for one order: opening a file, looking at a page, drawing it once. */
+export interface ProcessGuards {
+  /** CPU of a page of up to `freeMegapixels`. Linux tells it; elsewhere only `wallMs` counts. */
+  readonly cpuMs: number;
+  /**
+   * CPU for each further megapixel of the page or of the largest picture on it: the slowest that people send, JPEG 2000
+   * in a PDF, takes 120 ms on the machine of docs/measurements.md, HEVC 130.
+   */
+  readonly cpuMsPerMegapixel: number;
+  /** As many as phones take. */
+  readonly freeMegapixels: number;
+  /** Memory that it has resident. Linux tells it. */
+  readonly residentBytes: number;
+  /** Time by the clock: a laptop shares its CPUs among 16 workers. */
+  readonly wallMs: number;
+}
+
+interface Guards {
+  readonly picture: PictureGuards;
+  readonly heif: HeifGuards;
+  readonly pdf: PdfGuards;
+  readonly process: ProcessGuards;
+}
+
+export const guards: Guards = {
+  picture: { megapixels: sizes.imageMegapixels, jpegScans: 100, tiffDirectories: 10_000 },
+  heif: { boxes: 20_000, depth: 12, items: 1_000, decodedMegapixels: 220 },
+  pdf: {
+    pages: 10_000,
+    objects: 500_000,
+    treeDepth: 100,
+    pagePoints: 144_000,
+    imagePixels: sizes.imageMegapixels * 1_000_000,
+    unfoldedBytes: 128_000_000,
+    contentBytes: 16_000_000,
+    pageObjects: 200_000,
+    heapBytes: 640_000_000,
+  },
+  process: {
+    cpuMs: 3_000,
+    cpuMsPerMegapixel: 150,
+    freeMegapixels: 12,
+    residentBytes: 1_000_000_000,
+    wallMs: 20_000,
+  },
+};
