@@ -309,6 +309,11 @@ export function retentionDays(): number | undefined {
   return section("retention").RETENTION_DAYS;
 }
 
+/** Most items at work at once, of all runs together. */
+export function itemConcurrency(): number {
+  return section("planner").ITEM_MAX_CONCURRENCY;
+}
+
 /** The price of a GPU hour, in any currency; undefined if not set. */
 export function usage(): { gpuCostPerHour: number | undefined } {
   return { gpuCostPerHour: section("usage").GPU_COST_PER_HOUR };

@@ -79,6 +79,9 @@ export const choice = <const T extends readonly [string, ...string[]]>(names: T,
       .pipe(z.enum(names)),
   );
 
+/** Most calls at a time that a queue makes: what AWS allows for a mapping. */
+export const concurrency = whole(2, 1_000);
+
 const split = (value: string) =>
   value
     .split(",")
@@ -244,10 +247,10 @@ export const settings = {
   expiry: {
     CREDENTIALS_EXPIRE: ends.optional(),
   },
+  planner: {
+    ITEM_MAX_CONCURRENCY: concurrency.default(16),
+  },
 } as const;
-
-/** Most calls at a time that a queue makes: what AWS allows for a mapping. */
-export const concurrency = whole(2, 1_000);
 
 /** Settings that only commands read; they are separate so that no function carries them. */
 export const commandSettings = {

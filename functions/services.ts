@@ -26,6 +26,9 @@ export function services<B>(bucket: B): Omit<RunServices, "bucket"> & { bucket: 
     get imageUrlHosts() {
       return Config.batchHosts() ?? Hosts.defaults;
     },
+    get itemConcurrency() {
+      return Config.itemConcurrency();
+    },
     times: Limits.times(timeScale),
     version,
     debugMode,

@@ -185,8 +185,9 @@ describe("the bundles that are deployed", () => {
     const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
     const aims = (spec: FunctionSpec) => {
       if (spec.install !== undefined) return Number.POSITIVE_INFINITY;
-      // The aim is 800; ten more are for the words that settings accept (core/setting.ts), three for the requests and warnings of documents.
-      return spec.links.includes("bucket") || spec.links.includes("queues") ? 813 : 350;
+      // The aim is 800; ten more are for the words that settings accept (core/setting.ts), three for the requests and warnings of documents,
+      // four for what runs on auto take and say.
+      return spec.links.includes("bucket") || spec.links.includes("queues") ? 817 : 350;
     };
     const over = specs.filter(
       ([name, spec]) => behindRoutes.has(name) && (spec.maxBundleKb ?? Number.POSITIVE_INFINITY) > aims(spec),

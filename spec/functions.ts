@@ -125,7 +125,7 @@ export const functions = {
     // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 813,
+    maxBundleKb: 817,
   },
   // Reads runs and their items; deletes the objects of up to 1,000 items in one call.
   runs: {
@@ -171,7 +171,7 @@ export const functions = {
     timeoutMs: queueFunctionTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent", "later"],
-    maxBundleKb: 862,
+    maxBundleKb: 877,
   },
   // One picture of a run: decodes it like `extract`.
   item: {

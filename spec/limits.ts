@@ -63,6 +63,8 @@ export const groundTruths = {
 /** Batches: the maximum for one call, one run, and one step of either. */
 export const batches = {
   maxConcurrency: 64,
+  /** Slots with which a run on auto begins, where nothing is known of the model server. */
+  firstSlots: 4,
   /** Lines of a manifest within the request. */
   inlineManifestLines: 1_000,
   manifestLines: 100_000,
@@ -120,6 +122,7 @@ export function times(timeScale = 1) {
     ...storedTimes(scale),
     ...probeTimes(scale),
     ...queuedTimes(scale),
+    ...slotTimes(scale),
     ...webhookTimes(scale),
     ...podTimes(scale),
   };
@@ -246,6 +249,23 @@ const queuedTimes = ({ ms }: Scale) => ({
   /** Reconcile: queued extracts whose message was never sent, or sent so long ago that the queue's state is read. */
   unsentGraceMs: ms(15_000),
   lostMessageMs: ms(6 * 60_000),
+});
+
+/** Runs on auto (core/run/slots). */
+const slotTimes = ({ ms, io }: Scale) => ({
+  /** The longest wait for the model server's `/metrics`. */
+  loadTimeoutMs: io(1_500),
+  /** A run on auto is looked at at least this often, also if none of its items ends. */
+  slotsLookMs: ms(45_000),
+  slots: {
+    /** Before a probe of more slots, and of fewer; they double up to the next one as long as probes find nothing. */
+    upMs: ms(30_000),
+    upMostMs: ms(120_000),
+    downMs: ms(45_000),
+    downMostMs: ms(600_000),
+    /** What was learned of a server longer ago is forgotten. */
+    forgetMs: ms(30 * 60_000),
+  },
 });
 
 const webhookTimes = ({ ms, io }: Scale) => ({

@@ -59,7 +59,7 @@ export const plain = {
   ],
   bucket: ["S3_PREFIX", "S3_ALLOW_OVERWRITE", "S3_PRESIGN_TTL_S", "S3_FORCE_PATH_STYLE"],
   // The functions that accept batches, plan them and fetch their pictures all have queues.
-  queues: ["IMAGE_URL_HOSTS"],
+  queues: ["IMAGE_URL_HOSTS", "ITEM_MAX_CONCURRENCY"],
   database: ["GPU_COST_PER_HOUR", "RETENTION_DAYS", "CREDENTIALS_EXPIRE"],
 } as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
 

@@ -55,10 +55,10 @@ test("it is a page of /docs under the name that doc_url has", () => {
 });
 
 test.each([
-  ['{"concurrency":0,"images_dir":"a"}', "`concurrency: must be a whole number from 1 to 64`"],
+  ['{"concurrency":0,"images_dir":"a"}', "`concurrency: must be a whole number from 1 to 64, or auto`"],
   [
     '{"concurrency":"4","images_dir":"a"}',
-    "`concurrency: must be a whole number from 1 to 64, not text: leave out the quotes`",
+    "`concurrency: must be a whole number from 1 to 64, or auto, not text: leave out the quotes`",
   ],
   ['{"task":"x","images_dir":"a"}', "``task: unknown field: did you mean `task_id`?``"],
   [

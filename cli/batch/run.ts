@@ -22,7 +22,10 @@ export const Run = z.looseObject({
   status: z.string(),
   created_at: z.string(),
   finished_at: z.string().nullish(),
-  concurrency: z.number(),
+  concurrency: z.union([
+    z.number(),
+    z.looseObject({ mode: z.literal("auto"), now: z.number(), most: z.number() }),
+  ]),
   waiting_for: z.string().nullish(),
   counts: z.object({
     total: z.number(),

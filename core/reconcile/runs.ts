@@ -25,8 +25,8 @@ import {
 } from "#core/run/run.sql";
 import { endedOf } from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
+import { windowOf } from "#core/run/slots/width";
 import * as Allowance from "#core/usage/allowance";
-import { windowOf } from "#spec/limits";
 
 /** Rows that one step handles; the next minute continues. */
 const chunk = 200;
@@ -194,7 +194,7 @@ async function mend(
   if (outlook === undefined) return;
   const { inFlight, unsent, running } = outlook;
   if (endedOf(row) >= row.total) return orderAgain("finish");
-  if (unsent && inFlight <= windowOf(row.concurrency).refillAt) return orderAgain("refill");
+  if (unsent && inFlight <= windowOf(row).refillAt) return orderAgain("refill");
   if (running > 0) return;
   const outcome = await Stalled.messages(services, row, looks, log);
   repairs.runs_renumbered += outcome === "anew" ? 1 : 0;

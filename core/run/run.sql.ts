@@ -11,6 +11,7 @@ import {
 import type { Code, Details } from "#core/error";
 import type { Warning } from "#core/reading/warning";
 import type { MimeType } from "#spec/pictures";
+import type { Why } from "./auto.ts";
 import type { EvaluateBy } from "./evaluate-by.ts";
 import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
@@ -81,7 +82,13 @@ export const runTable = sqliteTable(
     epoch: integer("epoch").notNull(),
     /** Part of the deduplication id of orders to the planner. Each planner raises it before it reads anything else. */
     planN: count("plan_n"),
+    /** On auto: the most slots that it may get. */
     concurrency: integer("concurrency").notNull(),
+    /** The slots in force of a run on auto (#core/run/slots/adjust); null: as many as `concurrency`. */
+    slots: integer("slots"),
+    slotsWhy: text("slots_why", { mode: "json" }).$type<Why>(),
+    /** When the planner of a run on auto last looked at its slots. */
+    lookedAt: time("looked_at"),
     source: text("source", {
       enum: ["manifest", "manifest_ref", "images_dir", "upload", "rerun"],
     }).notNull(),
@@ -200,7 +207,7 @@ export const itemTable = sqliteTable(
     sentEpoch: count("sent_epoch"),
     /** Grows with every requeue, so that only the newest message counts. */
     sendSeq: count("send_seq"),
-    /** The message group of its messages; one of the run's `concurrency`. */
+    /** The message group of its messages; one of the run's slots. */
     slot: integer("slot"),
     /**
      * The fencing token: every worker that takes the work over raises it, and a commit with an older token changes

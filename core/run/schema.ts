@@ -8,11 +8,12 @@ import { Warnings } from "#core/reading/warning";
 import * as DataRoot from "#core/upload/data-root";
 import * as Limits from "#spec/limits";
 import { mimeTypes } from "#spec/pictures";
+import { AutoConcurrency, Concurrency, Why } from "./auto.ts";
 import * as EvaluateBy from "./evaluate-by.ts";
 import { Skipped } from "./skipped.ts";
 import { Tags } from "./tags.ts";
 
-const { maxConcurrency, inlineManifestLines } = Limits.batches;
+const { inlineManifestLines } = Limits.batches;
 
 /** The caller's name for an item: printable, so that it can be used in logs, file names and CSV. */
 const name = (max: number) =>
@@ -87,9 +88,7 @@ const common = {
     .max(100)
     .default("receipt_fields_v1")
     .meta({ description: "Which task to run (`GET /v1/tasks`)." }),
-  concurrency: z.int().min(1).max(maxConcurrency).default(4).meta({
-    description: "Never more of the run's items than this are at the model server at once.",
-  }),
+  concurrency: Concurrency.default(4),
   // Checked elsewhere, because an invalid form has its own error code.
   run_id: z.string().optional().meta({
     pattern: Id.runIdPattern.source,
@@ -189,10 +188,7 @@ export const RerunRequest = z
   .strictObject({
     ...common,
     task_id: z.string().min(1).max(100).optional().meta({ description: "Default: the source run's." }),
-    concurrency: common.concurrency
-      .removeDefault()
-      .optional()
-      .meta({ description: "Default: the source run's." }),
+    concurrency: Concurrency.optional().meta({ description: "Default: the source run's." }),
     look: common.look.meta({ description: "Default: as in the source run." }),
     split: common.split.meta({
       description: "Default: as in the source run; lines that have one of their own keep it.",
@@ -255,7 +251,10 @@ export const Run = z
     created_at: z.iso.datetime(),
     started_at: z.iso.datetime().nullable(),
     finished_at: z.iso.datetime().nullable(),
-    concurrency: z.int(),
+    concurrency: z.union([z.int(), AutoConcurrency]),
+    slots_why: Why.nullable().meta({
+      description: "Why a run on auto has the slots that it has; null for others, and before its first look.",
+    }),
     max_pages: z.int().nullable().meta({ description: "Most pages of an item; null: none was given." }),
     split: Split.nullable().meta({
       description: "Whether its files may be several documents; null: none was given.",

@@ -15,6 +15,7 @@ const row: RunRow = {
   state: "running",
   epoch: 5,
   planN: 2,
+  ...{ slots: null, slotsWhy: null, lookedAt: null },
   concurrency: 4,
   source: "rerun",
   sourceRunId: "a",

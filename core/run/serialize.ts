@@ -40,7 +40,9 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
     created_at: row.createdAt.toISOString(),
     started_at: row.startedAt?.toISOString() ?? null,
     finished_at: row.finishedAt?.toISOString() ?? null,
-    concurrency: row.concurrency,
+    concurrency:
+      row.slots === null ? row.concurrency : { mode: "auto", now: row.slots, most: row.concurrency },
+    slots_why: row.slotsWhy,
     max_pages: row.maxPages,
     split: row.split,
     expires_after: row.expiresAfterS,

@@ -4,6 +4,8 @@ import type { Services } from "#core/reading/services";
 export type RunServices = Services & {
   /** Hosts that manifests may name (core/run/source/hosts.ts). */
   imageUrlHosts: readonly string[];
+  /** Most items at work at once, of all runs together (`ITEM_MAX_CONCURRENCY`). */
+  itemConcurrency: number;
 };
 
 /** Without the model server: for planning and removal. */

@@ -31,6 +31,8 @@ function valueFrom(kind: string, text: string): Found {
     // Anything else stays a text, so that it gets the same error as in JSON.
     case "boolean":
     case "number":
+    // A number or a word.
+    case "union":
       // Python writes True.
       if (/^(?:true|false)$/i.test(text)) return { value: text.toLowerCase() === "true" };
       return { value: /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : text };

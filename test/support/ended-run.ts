@@ -44,7 +44,7 @@ export async function start() {
     times: Limits.times(1),
     version: "test",
     debugMode: false,
-    imageUrlHosts: [],
+    ...{ imageUrlHosts: [], itemConcurrency: 16 },
   };
 
   return {

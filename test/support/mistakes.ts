@@ -232,13 +232,13 @@ export const mistakes: readonly Mistake[] = [
   batch(
     "a number too small",
     { images_dir: "zq-a", concurrency: 0 },
-    "concurrency: must be a whole number from 1 to 64",
+    "concurrency: must be a whole number from 1 to 64, or auto",
     "concurrency",
   ),
   batch(
     "a number as text",
     { images_dir: "zq-a", concurrency: "4" },
-    "concurrency: must be a whole number from 1 to 64, not text: leave out the quotes",
+    "concurrency: must be a whole number from 1 to 64, or auto, not text: leave out the quotes",
     "concurrency",
   ),
   batch(

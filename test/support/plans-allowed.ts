@@ -28,6 +28,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_usage_1 key_id=?": "likewise",
   "sqlite_autoindex_request_count_1 key_id=?": "likewise",
   "run_id key_id=?": "likewise",
+  "run_list_key_state key_id=?": "likewise",
   "extract_running lease_until<?": open,
   "extract_running lease_until>?": open,
   "extract_queued waiting_for=?": open,
@@ -56,6 +57,7 @@ export const bounds: Readonly<Record<string, string>> = {
 
   "sqlite_autoindex_run_1 run_uid=?": one,
   "run_id key_id=? run_id=?": one,
+  "sqlite_autoindex_slots_1 name=?": "one: all runs on auto share it",
   "run_open touched_at<?": open,
   run_open: open,
   run_waiting: open,
@@ -89,6 +91,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_item_1 run_uid=? idx>? idx<?": run,
   "item_custom_id run_uid=? custom_id=?": one,
   "item_file run_uid=? file=?": one,
+  "item_window run_uid=? status=? sent_epoch>?": window,
   "item_window run_uid=?": run,
   "item_window run_uid=? status=?": run,
   "item_window run_uid=? status=? sent_epoch=?": window,

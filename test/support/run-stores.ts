@@ -70,6 +70,7 @@ export async function open(): Promise<Stores> {
     version: "0.0.0",
     debugMode: false,
     imageUrlHosts: Hosts.defaults,
+    itemConcurrency: 16,
   };
   const runs = () => db.query.select().from(runTable);
   const objectOf = async (ref: string) => {

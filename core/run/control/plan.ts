@@ -22,7 +22,10 @@ export async function plan(
 ): Promise<void> {
   const { kind, run_uid: runUid } = message;
   // An order from an earlier version, which had one queue for all orders.
-  if (Order.isUrgent(kind)) return urgent(services, { kind, run_uid: runUid }, time, log);
+  if (Order.isUrgent(kind)) {
+    const { db, queues, times, itemConcurrency } = services;
+    return urgent({ db, queues, times, itemConcurrency }, { kind, run_uid: runUid }, time, log);
+  }
   const row = await raise(services.db, runUid);
   if (row === undefined || row.state === "deleted") return;
   if (kind === "plan") return check(services, row, time, log);

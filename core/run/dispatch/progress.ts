@@ -4,7 +4,7 @@ import type { Log } from "#core/log";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import { endedOf } from "#core/run/serialize";
 import type { RunStores } from "#core/run/services";
-import { windowOf } from "#spec/limits";
+import { windowOf } from "#core/run/slots/width";
 import * as Order from "./order.ts";
 
 /** The state of a run after a change, read in the same round trip. */
@@ -68,7 +68,7 @@ export async function duties(
     return;
   }
   if (row.state !== "running" || row.waitingFor !== null || !unsent) return;
-  const { refillAt } = windowOf(row.concurrency);
+  const { refillAt } = windowOf(row);
   // Each worker sees another count, so one of them orders at the mark. Two further marks cover a worker that died
   // before it ordered.
   const marks = [refillAt, Math.floor(refillAt / 2), 0];

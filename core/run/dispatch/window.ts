@@ -10,7 +10,9 @@ import { isolateFrom } from "#core/reading/suspicion";
 import * as Cancel from "#core/run/dispatch/cancel";
 import { itemTable as item, type RunRow, runTable as run } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
-import { windowOf } from "#spec/limits";
+import * as Adjust from "#core/run/slots/adjust";
+import { windowOf } from "#core/run/slots/width";
+import { batches } from "#spec/limits";
 import * as Pause from "./pause.ts";
 import { nextNumber } from "./raise.ts";
 import * as Share from "./share.ts";
@@ -64,11 +66,7 @@ export const fifo = (body: ItemMessage): Queue.FifoMessage => ({
  * @returns the run as it was read, with the planner's number raised; undefined if it does not exist.
  * @throws AppError `storage_unavailable`.
  */
-export async function fill(
-  services: Pick<RunStores, "db" | "queues" | "times">,
-  runUid: string,
-  log: Log,
-): Promise<RunRow | undefined> {
+export async function fill(services: Adjust.Stores, runUid: string, log: Log): Promise<RunRow | undefined> {
   const seen = await look(services.db, runUid);
   if (seen === undefined) return undefined;
   const { row, breaker } = seen;
@@ -81,7 +79,14 @@ export async function fill(
     await Pause.pause(services, row, log);
     return row;
   }
-  const chosen = choose(row, seen);
+  // A suspect is sent alone, so what ends meanwhile says nothing about the slots.
+  const isAlone = seen.lone.length > 0 || seen.loneOut;
+  const now =
+    row.slots === null || isAlone
+      ? row
+      : await Adjust.adjust(services, row, { results: seen.auto, most: seen.slots }, log);
+  const left = withoutRecalled(seen, now);
+  const chosen = choose(now, left);
   if (chosen.length === 0) return row;
   const startedAt = Date.now();
   const sent = await send(services, chosen, log);
@@ -89,7 +94,7 @@ export async function fill(
   log.info("run_planned", {
     run_id: row.runId,
     items: sent.length,
-    in_flight: seen.inFlight + sent.length,
+    in_flight: left.inFlight + sent.length,
     duration_ms: Date.now() - startedAt,
   });
   return row;
@@ -107,6 +112,10 @@ interface Seen {
   revoked: boolean;
   inFlight: number;
   bySlot: Map<number, number>;
+  /** Items by slot that have a message and no worker. */
+  sentBySlot: Map<number, number>;
+  /** What a run on auto gets its slots from. */
+  auto: Adjust.Results;
   unsent: Waiting[];
   /** Suspects that have not ended and have no message. */
   lone: Waiting[];
@@ -120,6 +129,7 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
   const row = Database.rows(run, results.run)[0];
   if (row === undefined) return undefined;
   const bySlot = new Map<number, number>();
+  const sentBySlot = new Map(results.sent.rows.map(({ slot, n }) => [Number(slot), Number(n)]));
   let inFlight = 0;
   for (const { slot, n } of [...results.sent.rows, ...results.running.rows]) {
     inFlight += Number(n);
@@ -133,11 +143,18 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
     breaker: Breaker.stateOf(Database.rows(breakerTable, results.breaker)[0], now),
     revoked: (key?.revoked_at ?? null) !== null,
     inFlight,
-    bySlot,
+    ...{ bySlot, sentBySlot, auto: results },
     unsent: [...results.sentBefore.rows, ...results.neverSent.rows].map(waitingOf),
     lone: suspects.filter(({ is_out }) => Number(is_out) === 0).map(waitingOf),
     loneOut: suspects.some(({ is_out }) => Number(is_out) === 1),
   };
+}
+
+/** What was seen, without the messages in slots that were taken away since. */
+function withoutRecalled(seen: Seen, { slots }: RunRow): Seen {
+  if (slots === null) return seen;
+  const recalled = [...seen.sentBySlot].filter(([slot]) => slot >= slots);
+  return { ...seen, slots, inFlight: recalled.reduce((left, [, n]) => left - n, seen.inFlight) };
 }
 
 function statementsOf(db: Database.Db, runUid: string, now: number) {
@@ -146,7 +163,7 @@ function statementsOf(db: Database.Db, runUid: string, now: number) {
   const columns = sql`SELECT ${item.index} AS idx, ${item.sendSeq} AS seq, ${item.slot} AS slot,
     ${item.objectKey} AS object_key, ${item.etag} AS etag`;
   const usual = sql`${item.status} = 'queued' AND ${item.suspects} < ${isolateFrom}`;
-  const most = windowOf(64).most;
+  const { most } = windowOf({ concurrency: batches.maxConcurrency, slots: null });
   return {
     // Comes first, so that orders under the old number are visible to the reads that follow.
     run: db.query
@@ -175,6 +192,7 @@ function statementsOf(db: Database.Db, runUid: string, now: number) {
           SELECT * FROM ${run} AS going WHERE going.key_id = ${keyTable.keyId} AND going.state = 'running'
             AND going.waiting_for IS NULL ORDER BY going.created_at, going.run_uid LIMIT ${runsMost})) END AS runs
       FROM ${keyTable} WHERE ${keyTable.keyId} = (SELECT ${run.keyId} FROM ${run} WHERE ${run.runUid} = ${runUid})`),
+    ...Adjust.statements(db, runUid),
   };
 }
 
@@ -199,7 +217,7 @@ function shareOf(row: RunRow, { max_in_flight: most, runs }: Record<string, unkn
 function choose(row: RunRow, seen: Seen): ItemMessage[] {
   // The number of messages stays the same on fewer slots: it tells others that the window is filled (progress.ts,
   // reconcile.ts).
-  const { most } = windowOf(row.concurrency);
+  const { most } = windowOf(row);
   const alone = seen.lone.length > 0 || seen.loneOut;
   // While there is a suspect, no other item is sent. The suspect is sent when all others have ended.
   const next = alone
@@ -210,7 +228,9 @@ function choose(row: RunRow, seen: Seen): ItemMessage[] {
   const load = Array.from({ length: seen.slots }, (_, slot) => seen.bySlot.get(slot) ?? 0);
   return next.map(({ index, seq, slot: known, picture }) => {
     // An item keeps its slot, so that a message that was sent but not noted is sent again as the same message.
-    const slot = known ?? load.indexOf(Math.min(...load));
+    // Unless that slot was taken away: the old message has no effect then.
+    const isThere = known !== null && known < (row.slots ?? Number.POSITIVE_INFINITY);
+    const slot = isThere ? known : load.indexOf(Math.min(...load));
     // A slot from a time when the run had more of them empties by itself.
     if (slot < load.length) load[slot] = (load[slot] ?? 0) + 1;
     return { run_uid: row.runUid, epoch: row.epoch, index, seq, slot, picture };

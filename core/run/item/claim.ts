@@ -48,7 +48,8 @@ export async function claim(
           sql`(${item.status} = 'queued' OR (${item.status} = 'running' AND ${item.leaseUntil} < ${now}))`,
           sql`coalesce(${item.notBefore}, 0) <= ${now}`,
           sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${message.run_uid}
-            AND ${run.epoch} = ${message.epoch} AND ${run.state} = 'running')`,
+            AND ${run.epoch} = ${message.epoch} AND ${run.state} = 'running'
+            AND (${run.slots} IS NULL OR ${run.slots} > ${message.slot}))`,
         ),
       )
       .returning(),

@@ -10,6 +10,7 @@ import { pauseStatement } from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
 import { type ItemRow, itemTable as item, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
+import * as Recall from "#core/run/slots/recall";
 import * as Usage from "#core/usage/usage";
 import { sizes } from "#spec/limits";
 import { artifactKey, isOf } from "./artifact.ts";
@@ -242,6 +243,16 @@ const asBefore = (row: ItemRow) => ({ status: "queued" as const, claims: row.cla
 /** Releases a claim after an outage of the storage; the message comes back. */
 export async function unclaim(db: Database.Db, row: ItemRow): Promise<void> {
   await Database.batch(db, [db.query.update(item).set(asBefore(row)).where(ours(row))]);
+}
+
+/** Takes an item out of a slot that its run no longer has. */
+export async function recall(
+  db: Database.Db,
+  runRow: Pick<RunRow, "runUid">,
+  { index, seq }: { index: number; seq: number },
+): Promise<void> {
+  const which = and(eq(item.index, index), eq(item.sendSeq, seq)) as SQL;
+  await Database.batch(db, [Recall.statement(runRow.runUid, which)]);
 }
 
 /** How an item is requeued. */

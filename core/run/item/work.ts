@@ -17,6 +17,7 @@ import * as Window from "#core/run/dispatch/window";
 import type { ItemRow, RunRow } from "#core/run/run.sql";
 import { requestIdOf } from "#core/run/serialize";
 import type { RunServices } from "#core/run/services";
+import { slotsOf } from "#core/run/slots/width";
 import * as Task from "#core/task/task";
 import { asCrash, asEnding, compose, failure, identityOf } from "./artifact.ts";
 import { ask } from "./ask.ts";
@@ -88,6 +89,12 @@ async function notOurs(
     run.epoch === message.epoch &&
     found.sendSeq === message.seq;
   const now = Date.now();
+  if (current && found.status === "queued" && message.slot >= slotsOf(run)) {
+    await Ending.recall(services.db, run, message);
+    const outlook = await Progress.read(services.db, run.runUid);
+    if (outlook !== undefined) await Progress.duties(services, outlook, log, { again: true });
+    return "done";
+  }
   if (current && found.status === "queued") {
     // Received too early: it comes back when its pause is over.
     await job.hold((found.notBefore?.getTime() ?? now) - now);
@@ -236,7 +243,8 @@ async function later(
   if (outlook === undefined) return "done";
   if (now?.status === "canceled") await Steps.remove(services.bucket, log, identityOf(run, row));
   const goesOn = now?.status === "queued" && outlook.run.epoch === message.epoch;
-  if (goesOn && now.suspects < isolateFrom) {
+  const isInForce = message.slot < slotsOf(outlook.run);
+  if (goesOn && now.suspects < isolateFrom && isInForce) {
     const sent = await Window.send(services, [{ ...message, seq: now.sendSeq }], log);
     await Window.note(services.db, outlook.run, sent);
     if (sent.length > 0) return "done";

@@ -116,6 +116,7 @@ type Wanted = Pick<
   RunRow,
   | "taskId"
   | "concurrency"
+  | "slots"
   | "source"
   | "persistInputs"
   | "look"
@@ -140,7 +141,7 @@ export function draft(
   const now = new Date();
   const starts = "total" in how;
   return {
-    ...{ skipped: null, evaluateBy: null },
+    ...{ skipped: null, evaluateBy: null, slotsWhy: null, lookedAt: null },
     ...what,
     runUid: Id.create(),
     keyId: caller.principal.keyId,

@@ -9,6 +9,7 @@ import type { Planning } from "#core/run/planning";
 import { BatchRequest, type ExtractError } from "#core/run/schema";
 import type { RunStores } from "#core/run/services";
 import type { Skipped } from "#core/run/skipped";
+import * as Width from "#core/run/slots/width";
 import * as Upload from "#core/upload/upload";
 import * as Allowance from "#core/usage/allowance";
 import * as Webhook from "#core/webhook/webhook";
@@ -80,7 +81,7 @@ export async function create(
   const what = {
     evaluateBy,
     taskId: input.task_id,
-    concurrency: input.concurrency,
+    ...Width.asked(services, input.concurrency, caller.principal),
     source: sourceOf(input),
     persistInputs: input.persist_inputs,
     look: input.look ?? null,

@@ -6,6 +6,7 @@ import { AppError, from, invalidRequest } from "#core/error";
 import * as Type from "#core/image/type";
 import type { Log } from "#core/log";
 import type { Split } from "#core/reading/page-numbers";
+import * as Width from "#core/run/slots/width";
 import * as Allowance from "#core/usage/allowance";
 import * as Storage from "#core/usage/storage";
 import * as Usage from "#core/usage/usage";
@@ -30,7 +31,7 @@ export interface File {
 
 export interface ReceiveInput extends EvaluateBy.Wish {
   task_id: string;
-  concurrency: number;
+  concurrency: number | "auto";
   persist_inputs: boolean;
   look?: boolean | undefined;
   max_pages?: number | undefined;
@@ -109,7 +110,7 @@ async function announce(
   const what = {
     evaluateBy: input.evaluateBy,
     taskId: input.task_id,
-    concurrency: input.concurrency,
+    ...Width.asked(services, input.concurrency, caller.principal),
     source: "upload" as const,
     persistInputs: input.persist_inputs,
     look: input.look ?? null,

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
+import * as Width from "#core/run/slots/width";
 import * as Allowance from "#core/usage/allowance";
 import * as Webhook from "#core/webhook/webhook";
 import { batches } from "#spec/limits";
@@ -44,7 +45,7 @@ export async function rerun(
   const what = {
     evaluateBy: await Labels.check(services, log, input, caller.principal),
     taskId: input.task_id ?? source.taskId,
-    concurrency: input.concurrency ?? source.concurrency,
+    ...Width.asked(services, input.concurrency ?? askedBy(source), caller.principal),
     source: "rerun" as const,
     persistInputs: input.persist_inputs,
     look: input.look ?? source.look,
@@ -80,6 +81,8 @@ export async function rerun(
   if (!made.replayed) await Begin.order(services, made.run, log);
   return made;
 }
+
+const askedBy = ({ concurrency, slots }: RunRow) => (slots === null ? concurrency : ("auto" as const));
 
 /** What determines the run. */
 function payloadOf(input: RerunRequest): unknown {

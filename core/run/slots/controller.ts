@@ -1,0 +1,359 @@
+/*
+ * Finds how many pictures the model server reads at once before more of them only wait: the knee of its throughput. One
+ * controller serves all runs on auto together; they divide its number (division.ts). Pure: it is given what was
+ * seen, and answers what follows.
+ *
+ * grow    doubles the number as long as the throughput grows with it
+ * shrink  halves it as long as the throughput does not fall with it
+ * hold    keeps it, and tries at times a third more (up) or a quarter less (down)
+ *
+ * Two measurements give the knee where the lower one is below it: there each place yields as much as any other, so the knee
+ * is the lower number times the gain. Requests of others at the server are part of both measurements, so they count as
+ * load: what they occupy is not tried for.
+ */
+
+import type { Reason } from "#core/run/auto";
+import { batches } from "#spec/limits";
+
+/** A measured throughput. */
+interface Level {
+  slots: number;
+  /** Requests of others at the server, on average. */
+  others: number;
+  /** Our calls a second. */
+  rate: number;
+}
+
+/** What is kept between two looks; stored as JSON. */
+export interface State {
+  /** Places in force, of all runs on auto together. */
+  slots: number;
+  reason: Reason;
+  phase: "grow" | "shrink" | "hold" | "up" | "down";
+  /** Grow: the level before. Shrink: a level that is known to be above the knee. Up, down: the level that is held. */
+  base: Level | null;
+  /** Grow: the level before `base`, which is below the knee because the throughput grew from there. */
+  low: Level | null;
+  /** The throughput of the held number, and whether the last measurement was far below it. */
+  held: Level | null;
+  hasFallen: boolean;
+  /** Requests at the server, of others too, at which it was full; null while that is not known. */
+  knee: number | null;
+  /** The runs that are measured; a measurement begins anew when they change. */
+  runs: string;
+  /** The counters at the beginning of the measurement; null until the last change has taken effect. */
+  from: Counters | null;
+  /** The counters at the last change, and how many calls must end before its effect is seen. */
+  changed: Counters & { settle: number };
+  /** Requests of others, summed over `looks`. */
+  others: { sum: number; looks: number };
+  /** Looks in a row at which too many requests waited at the server, the fewest of them, and the calls at the last one. */
+  waiting: Waiting;
+  /** When the next probes are due, and how long the pauses before them are. */
+  up: Probe;
+  down: Probe;
+}
+
+interface Waiting {
+  looks: number;
+  least: number;
+  calls: number;
+}
+
+interface Probe {
+  at: number;
+  pauseMs: number;
+}
+
+/** Sums over the runs on auto. */
+interface Counters {
+  at: number;
+  /** Calls to the model that ended, and their time. */
+  calls: number;
+  callMs: number;
+}
+
+/** What the planner sees. */
+export interface Seen extends Counters {
+  /** Names the runs and their epochs. */
+  runs: string;
+  /** The most places: the setting's and the platform's. */
+  most: number;
+  /** Pictures of these runs that have not ended: too few cannot use all places. */
+  left: number;
+  /** Pictures of these runs that workers have. */
+  ours: number;
+  /** What the model server says of itself; undefined if it says nothing. */
+  server: { running: number; waiting: number; kvUsed: number } | undefined;
+}
+
+interface Pauses {
+  /**
+   * Before a probe of more slots, and of fewer. They double up to the next one as long as probes find nothing. A probe of
+   * fewer costs throughput, and a knee that falls is seen without one.
+   */
+  upMs: number;
+  upMostMs: number;
+  downMs: number;
+  downMostMs: number;
+  /** What was learned longer ago is forgotten. */
+  forgetMs: number;
+}
+
+/** Calls of a measurement, at least and for each place: its error is about the spread of the calls ÷ √calls. */
+const leastCalls = 24;
+const callsPerSlot = 3;
+/** Of one while the number grows: a measurement that is off by a third would end that too early. */
+const firstCalls = 32;
+/** Of the gain that each place would bring if none waited: from this on there is room; below the other there is none. */
+const linear = 0.6;
+const worthwhile = 0.3;
+/** A throughput that changed by less is the same. */
+const same = 1.08;
+/** A place too many costs nothing, one too few costs its throughput: so the number is rounded up from here. */
+const margin = 1.08;
+const kvFull = 0.95;
+
+/** The state before anything was measured. */
+function first(seen: Seen, pauses: Pauses): State {
+  const slots = Math.min(batches.firstSlots, seen.most);
+  return {
+    ...{
+      slots,
+      reason: "start",
+      phase: "grow",
+      base: null,
+      low: null,
+      held: null,
+      hasFallen: false,
+      knee: null,
+    },
+    ...{ runs: seen.runs, from: null, changed: changedAt(seen, slots), others: { sum: 0, looks: 0 } },
+    ...{ waiting: noneWaits, ...soon(seen, pauses) },
+  };
+}
+
+const soon = ({ at }: Seen, { upMs, downMs }: Pauses) => ({
+  up: { at: at + upMs, pauseMs: upMs },
+  down: { at: at + downMs, pauseMs: downMs },
+});
+
+const changedAt = ({ at, calls, callMs }: Counters, settle: number) => ({ at, calls, callMs, settle });
+
+/**
+ * One look at the runs and the server. The number changes only when a measurement is complete, when requests wait at
+ * the server at two looks in a row, when others come or go, and when `most` falls.
+ */
+export function next(before: State | undefined, seen: Seen, pauses: Pauses): State {
+  if (before === undefined || seen.at - lastAt(before) > pauses.forgetMs) return first(seen, pauses);
+  if (before.slots > seen.most) return to(before, seen, { slots: seen.most, phase: "hold", reason: "limit" });
+  const state = looked(before, seen);
+  if (before.runs !== seen.runs || seen.left < 2 * state.slots)
+    return { ...state, runs: seen.runs, from: null, changed: changedAt(seen, state.slots), ...noOthers };
+  const told = atOnce(state, seen, pauses);
+  if (told !== undefined) return told;
+  if (state.from === null) {
+    const isSettled = seen.calls - state.changed.calls >= state.changed.settle;
+    const { at, calls, callMs } = seen;
+    return isSettled ? { ...state, from: { at, calls, callMs }, ...noOthers } : state;
+  }
+  const calls = seen.calls - state.from.calls;
+  const ms = seen.at - state.from.at;
+  if (ms <= 0 || calls < callsOf(state)) return state;
+  const { sum, looks } = state.others;
+  const level = { slots: state.slots, others: looks === 0 ? 0 : sum / looks, rate: (calls * 1000) / ms };
+  return measured(state, seen, level, pauses);
+}
+
+/** A probe of more slots may take its time: it costs nothing, and the gain of one slot is small. */
+function callsOf({ phase, slots }: State): number {
+  const calls = Math.max(leastCalls, callsPerSlot * slots);
+  return phase === "up" ? 1.5 * calls : phase === "grow" ? Math.max(firstCalls, calls) : calls;
+}
+
+const noneWaits: Waiting = { looks: 0, least: 0, calls: 0 };
+const noOthers = { others: { sum: 0, looks: 0 } };
+const lastAt = ({ from, changed }: State) => Math.max(from?.at ?? 0, changed.at);
+
+/** Adds what the server says of itself. */
+function looked(state: State, { server, ours, calls }: Seen): State {
+  if (server === undefined) return { ...state, waiting: noneWaits };
+  const { running, waiting, kvUsed } = server;
+  const others = Math.max(0, running + waiting - ours);
+  // A few that wait keep the server busy while the others are between two calls.
+  const tooMany = Math.max(0, waiting - Math.max(1, Math.floor(state.slots * (margin - 1))));
+  const stuck = kvUsed >= kvFull ? Math.max(tooMany, Math.ceil(state.slots / 10)) : tooMany;
+  return {
+    ...state,
+    others: { sum: state.others.sum + others, looks: state.others.looks + 1 },
+    waiting: waitingOf(state, stuck, calls),
+  };
+}
+
+/** The planners of two runs may look at almost the same time: that counts as one look. */
+function waitingOf({ waiting, slots }: State, stuck: number, calls: number): Waiting {
+  if (stuck === 0) return noneWaits;
+  if (waiting.looks === 0) return { looks: 1, least: stuck, calls };
+  if (calls - waiting.calls < slots / 2) return waiting;
+  return { looks: waiting.looks + 1, least: Math.min(waiting.least, stuck), calls };
+}
+
+/** Changes that need no measurement, because the server said it. */
+function atOnce(state: State, seen: Seen, pauses: Pauses): State | undefined {
+  if (state.from === null || seen.server === undefined) return undefined;
+  const others = state.others.sum / state.others.looks;
+  if (state.waiting.looks >= 2 && state.slots > 1) {
+    const ours = Math.ceil((state.waiting.least * state.slots) / (state.slots + others));
+    const slots = Math.max(1, state.slots - Math.min(ours, Math.ceil(state.slots / 2)));
+    // A probe of more, which would soon be repeated if it were not put off.
+    if (state.phase === "up" && state.base !== null) {
+      const found = back(state, seen, state.base, pauses);
+      return slots <= found.slots ? found : { ...found, slots, knee: slots + others, held: null };
+    }
+    return to(state, seen, { slots, phase: "hold", reason: "server_full", knee: slots + others, held: null });
+  }
+  if (state.phase !== "hold" || state.knee === null || state.others.looks < 2) return undefined;
+  const room = within(state.knee - others, seen);
+  if (Math.abs(room - state.slots) < Math.max(1, 0.15 * state.slots)) return undefined;
+  return to(state, seen, {
+    slots: room,
+    phase: "hold",
+    reason: others >= 0.5 ? "others" : "knee",
+    held: null,
+  });
+}
+
+const within = (slots: number, { most }: Seen) => Math.max(1, Math.min(most, Math.round(slots)));
+
+/** Requests at the server, and what it does for all of them: others get as much of it as we do. */
+const demand = ({ slots, others }: Level) => slots + others;
+const served = (level: Level) => (level.rate * demand(level)) / level.slots;
+/** The gain from one level to a higher one, as a part of the gain if nothing waited. */
+const gainOf = (low: Level, high: Level) => served(high) / served(low);
+const part = (low: Level, high: Level) => (gainOf(low, high) - 1) / (demand(high) / demand(low) - 1);
+const kneeOf = (low: Level, high: Level) => demand(low) * gainOf(low, high);
+
+type Change = Partial<State> & { slots: number };
+
+/** The state with another number, or the same for another measurement. */
+function to(state: State, seen: Seen, change: Change): State {
+  const isSame = change.slots === state.slots;
+  return {
+    ...state,
+    ...change,
+    ...{ runs: seen.runs, from: null, ...noOthers, hasFallen: change.hasFallen ?? false, waiting: noneWaits },
+    // The calls under way at the change say nothing about what follows.
+    changed: changedAt(seen, isSame ? 0 : Math.max(change.slots, state.slots)),
+  };
+}
+
+/** Decides what a complete measurement means. */
+function measured(state: State, seen: Seen, level: Level, pauses: Pauses): State {
+  const { phase, base } = state;
+  if (phase === "hold") return hold(state, seen, level);
+  if (phase === "grow") return grown(state, seen, level, pauses);
+  // Never: these phases have one.
+  if (base === null) return hold(state, seen, level);
+  if (phase === "up") return up(state, seen, { base, level }, pauses);
+  if (phase === "down") return down(state, seen, { base, level }, pauses);
+  if (gainOf(level, base) < same && level.slots > 1) return shrink(state, seen, level.slots, level);
+  return settle(state, seen, { knee: Math.max(kneeOf(level, base), demand(level)), level }, pauses);
+}
+
+function grown(state: State, seen: Seen, level: Level, pauses: Pauses): State {
+  const { base, low } = state;
+  if (base === null || demand(level) <= demand(base) || part(base, level) >= linear)
+    return grow(state, seen, level);
+  if (gainOf(base, level) >= same) return settle(state, seen, { knee: kneeOf(base, level), level }, pauses);
+  // `base` was above the knee already.
+  if (low === null) return shrink(state, seen, base.slots, level);
+  return settle(state, seen, { knee: Math.min(kneeOf(low, base), demand(base)), level }, pauses);
+}
+
+function grow(state: State, seen: Seen, level: Level): State {
+  const slots = Math.min(seen.most, 2 * level.slots);
+  if (slots > level.slots)
+    return to(state, seen, { slots, phase: "grow", reason: "growing", base: level, low: state.base });
+  return to(state, seen, { slots, phase: "hold", reason: "limit", ...nothing, held: level, knee: null });
+}
+
+const nothing = { base: null, low: null, held: null };
+
+function shrink(state: State, seen: Seen, from: number, top: Level): State {
+  const slots = Math.max(1, Math.floor(from / 2));
+  return to(state, seen, { slots, phase: "shrink", reason: "probing", base: top, low: null });
+}
+
+interface Found {
+  /** Requests at the server. */
+  knee: number;
+  /** The last measurement. */
+  level: Level;
+}
+
+/** Holds the knee that was found. */
+function settle(state: State, seen: Seen, { knee, level }: Found, pauses: Pauses): State {
+  const slots = within(knee * margin - level.others, seen);
+  const reason = heldBy({ slots, others: level.others }, seen);
+  return to(state, seen, {
+    ...{ slots, phase: "hold", reason, ...nothing, knee: knee * margin },
+    ...soon(seen, pauses),
+  });
+}
+
+const heldBy = ({ slots, others }: Omit<Level, "rate">, { most }: Seen): Reason =>
+  slots >= most ? "limit" : others >= 0.5 ? "others" : "knee";
+
+function hold(state: State, seen: Seen, level: Level): State {
+  const { held } = state;
+  const change = held === null ? 1 : served(level) / served(held);
+  const { slots } = level;
+  if (change < 0.75) {
+    // One measurement in some hundred is as far off by chance.
+    if (!state.hasFallen && change > 0.5) return to(state, seen, { slots, hasFallen: true });
+    return { ...shrink(state, seen, slots, level), reason: "rate_fell" };
+  }
+  const now = { ...level, rate: held === null ? level.rate : (held.rate + level.rate) / 2 };
+  if (slots < seen.most && (seen.at >= state.up.at || change > 1.33)) {
+    const more = Math.min(seen.most, slots + Math.ceil(slots / 3));
+    return to(state, seen, { slots: more, phase: "up", reason: "probing", base: now });
+  }
+  if (slots > 1 && seen.at >= state.down.at) {
+    const fewer = slots - Math.max(1, Math.floor(slots / 4));
+    return to(state, seen, { slots: fewer, phase: "down", reason: "probing", base: now });
+  }
+  return to(state, seen, { slots, held: now });
+}
+
+interface Tried {
+  base: Level;
+  level: Level;
+}
+
+function up(state: State, seen: Seen, { base, level }: Tried, pauses: Pauses): State {
+  const gained = part(base, level);
+  if (gained >= linear) return grow({ ...state, base }, seen, level);
+  if (gained >= worthwhile) return settle(state, seen, { knee: kneeOf(base, level), level }, pauses);
+  return back(state, seen, base, pauses);
+}
+
+function down(state: State, seen: Seen, { base, level }: Tried, pauses: Pauses): State {
+  const gain = gainOf(level, base);
+  const knee = gain < same ? demand(level) / margin : kneeOf(level, base);
+  const slots = within(knee * margin - level.others, seen);
+  if (slots >= base.slots) return back(state, seen, base, pauses);
+  return settle(state, seen, { knee, level }, pauses);
+}
+
+/** Back to the held number after a probe that found nothing; the next one of its kind comes later. */
+function back(state: State, seen: Seen, base: Level, pauses: Pauses): State {
+  const slots = Math.min(base.slots, seen.most);
+  const isUp = state.phase === "up";
+  const { pauseMs } = isUp ? state.up : state.down;
+  const later = Math.min(isUp ? pauses.upMostMs : pauses.downMostMs, 2 * pauseMs);
+  const probe = { at: seen.at + later, pauseMs: later };
+  return to(state, seen, {
+    ...{ slots, phase: "hold", reason: heldBy(base, seen), ...nothing, held: base },
+    ...(isUp ? { up: probe } : { down: probe }),
+  });
+}
