@@ -356,6 +356,21 @@ describe("of two runs without labels", () => {
       2,
       expect.stringMatching(/plain has no evaluation, before has one: .*eval plain --gt gt_/),
     ]);
+    let go = () => {};
+    const held = new Promise<void>((done) => {
+      go = done;
+    });
+    batches.model.respond = () => held.then(() => ModelServer.json({ ...empty, tax: null, total: "1" }));
+    await batches.made({ manifest: manifest(keys.slice(0, 1)), run_id: "under-way" });
+    const early = await ocrlty("diff", "before", "under-way");
+    expect([early.status, early.stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /under-way has not ended \(\w+\), and has no evaluation yet: .*--resume under-way/,
+      ),
+    ]);
+    go();
+    await batches.ended("under-way");
     const unknown = await ocrlty("diff", "plain", "nowhere");
     expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining("not_found")]);
     const worst = await ocrlty("diff", "plain", "plainer", "--worst", "w.csv");

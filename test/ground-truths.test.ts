@@ -1,5 +1,5 @@
 import { createClient } from "@libsql/client";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import * as Database from "#core/db/database";
 import * as Key from "#core/key/key";
@@ -127,6 +127,17 @@ describe("a run", () => {
     expect(draft.status, draft.text).toBe(201);
     expect(draft.body).toMatchObject({ records: 1, from_run_id: "to-draft" });
     const shown = (await admin(`/v1/ground_truths/${bodyOf(draft).gt_id}`)).body as { content_url: string };
+    const ordered = await admin("/v1/evals", {
+      json: { run_id: "to-draft", gt_id: bodyOf(draft).gt_id },
+    });
+    const { poll_url } = ordered.body as { poll_url: string };
+    await vi.waitFor(
+      async () => {
+        const evaluation = await admin(poll_url);
+        expect(evaluation.body).toMatchObject({ status: "succeeded", gt_from_run_id: "to-draft" });
+      },
+      { timeout: 30_000, interval: 100 },
+    );
     const text = await (await fetch(shown.content_url)).text();
     const corrected = { ...JSON.parse(text), fields: { total: "99.00" } };
     const next = await admin("/v1/ground_truths", { json: { name: "drafted", content: [corrected] } });

@@ -58,7 +58,7 @@ export const Item = z.looseObject({
 export type Item = z.output<typeof Item>;
 
 const ended = new Set(["succeeded", "failed", "canceled"]);
-const hasEnded = (run: Run) => ended.has(run.status);
+export const hasEnded = (run: Run) => ended.has(run.status);
 
 /** Every item has a result, which means exit status 0. */
 export const isGood = (run: Run) => run.status === "succeeded" && run.counts.failed === 0;

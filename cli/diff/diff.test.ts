@@ -36,6 +36,7 @@ const change: Schema.DiffChange = {
     document: 1,
   },
   ...{ field: "items[].unit_price", path: "items[12].unit_price", expected: "1,234.50 EUR or thereabouts" },
+  ...{ in_answer: false, accepted: ["1,234.50 EUR or thereabouts"] },
   ...{ before: null, after: "1,234.50 EUR or thereabouts", before_answered: false, after_answered: true },
 };
 const side = {
@@ -44,6 +45,7 @@ const side = {
   gt_name: "shop",
   gt_sha256: "ab".repeat(32),
   gt_image_key: "file",
+  gt_from_run_id: null,
   rules_version: "r1",
 };
 const found: Schema.EvaluationDiff = {
@@ -73,6 +75,16 @@ const found: Schema.EvaluationDiff = {
   ],
   changes: [change],
 };
+
+test("a row of the answer has a plus, all values that are right are there, and a draft is said", () => {
+  const changes = [{ ...change, in_answer: true, accepted: ["1", null] }];
+  const first = { ...side, gt_from_run_id: "shop-1" };
+  const text = Show.diff({ ...found, first, second: first, differs: [], changes }, 5, { columns: undefined });
+  expect(text).toMatch(
+    /\+items\[12\]\.unit_price +1 or – .*\n\+: in a row of the answer that the paper does not have\n/,
+  );
+  expect(text.match(/NOT CORRECTED: the labels are a draft of shop-1/g)).toHaveLength(1);
+});
 
 test("labels that name their pictures by two members are not the same labels", () => {
   const text = Show.diff({ ...found, second: { ...side, gt_image_key: "img\u001b" } }, 5, {

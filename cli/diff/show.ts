@@ -3,6 +3,7 @@ import type { Context } from "#cli/terminal/context";
 import * as Prose from "#cli/terminal/prose";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
+import * as Said from "#core/evaluation/compare/said";
 import type * as Pair from "#core/evaluation/diff/pair";
 import type * as Schema from "#core/evaluation/diff/schema";
 import type { Agreed } from "./agree.ts";
@@ -41,6 +42,11 @@ function warnings(found: Schema.EvaluationDiff): string[] {
     str_mode: "texts are compared in two ways (--str-mode)",
   };
   const lines = differs.map((what) => `NOT THE SAME: ${says[what]}`);
+  for (const run of new Set([first.gt_from_run_id, second.gt_from_run_id]))
+    if (run !== null)
+      lines.push(
+        `NOT CORRECTED: the labels are a draft of ${Text.shown(run)}, so this says how far the runs agree with it, and not which is better.`,
+      );
   if (labels.fields.length > 0) {
     const { first_only, second_only, relabeled, fields } = labels;
     const of = fields.map(
@@ -139,8 +145,8 @@ function listed(
   if (some.length === 0) return "";
   const rows = some.map((change) => [
     nameOf(change),
-    change.path,
-    change.expected ?? "–",
+    `${change.in_answer ? "+" : ""}${change.path}`,
+    change.accepted.map((value) => value ?? "–").join(" or "),
     change.before_answered ? (change.before ?? "–") : "(no answer)",
     change.after_answered ? (change.after ?? "–") : "(no answer)",
   ]);
@@ -155,7 +161,8 @@ function listed(
         context,
       )
     : Table.table(table, context);
-  return `${called[kind]} (${meaning[kind]}): ${total}${of}\n${shown}`;
+  const plus = some.some(({ in_answer }) => in_answer) ? `${Said.plus}\n` : "";
+  return `${called[kind]} (${meaning[kind]}): ${total}${of}\n${shown}${plus}`;
 }
 
 const nameOf = ({ file, custom_id, document }: Schema.DiffChange): string =>

@@ -101,8 +101,12 @@ async function candidatesOf(context: Context, server: Server, id: string): Promi
   }
   const of = (status: string) => entries.filter((entry) => entry.status === status);
   const measured = of("succeeded");
-  if (measured.length > 0) return measured;
   const [waiting] = of("running");
+  if (measured.length > 0) {
+    if (waiting !== undefined && waiting === entries[0])
+      context.say(`${id}: ${waiting.eval_id} is being made and is not compared`);
+    return measured;
+  }
   if (waiting !== undefined) {
     const evaluation = await evaluationOf(context, server, waiting.eval_id);
     return evaluation === undefined ? [] : [evaluation];
@@ -131,9 +135,18 @@ async function evaluationOf(context: Context, server: Server, id: string): Promi
   }
 }
 
-/** For two sides of which only one was evaluated. */
-export function oneSided([first, second]: readonly [Side, Side]): UsageError {
+/** The error for two sides of which only one was evaluated. Throws CallError. */
+export async function oneSided(
+  context: Context,
+  server: Server,
+  [first, second]: readonly [Side, Side],
+): Promise<UsageError> {
   const [without, other] = first.evaluation === undefined ? [first, second] : [second, first];
+  const run = await Run.get(server, { runId: without.runId }, context.signal);
+  if (!Run.hasEnded(run))
+    return new UsageError(
+      `${without.runId} has not ended (${run.status}), and has no evaluation yet: npm run ocrlty -- batch --resume ${without.runId} waits for it`,
+    );
   const labels = other.evaluation?.gt_id ?? "LABELS";
   return new UsageError(
     `${without.runId} has no evaluation, ${other.runId} has one: npm run ocrlty -- eval ${without.runId} --gt ${labels}`,

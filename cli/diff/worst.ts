@@ -43,7 +43,9 @@ export async function worst(
       if (changes.length === 0) continue;
       const counts = { broken: 0, fixed: 0, changed: 0, still_wrong: 0 };
       for (const { kind } of changes) counts[kind] += 1;
-      const broken = changes.flatMap(({ kind, path }) => (kind === "broken" ? [path] : []));
+      const broken = changes.flatMap(({ kind, path, in_answer }) =>
+        kind === "broken" ? [`${in_answer ? "+" : ""}${path}`] : [],
+      );
       receipts.push({ counts, samples: samples.map(lighter) as [Wire.Sample, Wire.Sample], broken });
     }
   } finally {

@@ -144,6 +144,18 @@ test("an evaluation that measured nothing says why and is not good; unreadable v
   ]);
 });
 
+test("the table says that labels are an uncorrected draft, and which can be read in several ways", () => {
+  const ambiguous_labels = { count: 7, first: [{ file: "a\u001b.jpg", path: "total", label: "35.000" }] };
+  const of = (gt_from_run_id: string | null) =>
+    Show.table({ ...evaluation, ambiguous_labels, gt_from_run_id } as Read.Shown, {});
+  expect(of(null)).toContain(
+    "7 labeled values can be read in several ways, and are compared as printed: a\\u{1b}.jpg total 35.000, … and 6 more\n",
+  );
+  expect(of(null)).not.toContain("NOT CORRECTED");
+  expect(of('a<b>"')).toContain("NOT CORRECTED: the labels are a draft of this run itself");
+  expect(of("other")).toContain("NOT CORRECTED: the labels are a draft of other: this says how far");
+});
+
 test("JUnit counts what was missed, and a name cannot break the XML", () => {
   const text = Show.junit(evaluation, Bar.judge(["total=0.95", "micro=0.5"].map(Bar.parse), evaluation));
   expect(text).toContain('<testsuites tests="2" failures="1">');
@@ -174,6 +186,15 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
   // As every table for people: with the mark that tells Excel of UTF-8.
   expect(text.startsWith("\ufeff")).toBe(true);
   const [, first, second] = parse(text, { bom: true }) as string[][];
-  expect(first).toEqual(["2", "3", "1", "'=cmd|1", "", "r~1", "extracts/2026-11-23/alice/r~1.json", "f0 f5"]);
+  expect(first).toEqual([
+    "2",
+    "3",
+    "1",
+    "'=cmd|1",
+    "",
+    "r~1",
+    "extracts/2026-11-23/alice/r~1.json",
+    "f0 +f5",
+  ]);
   expect(second?.[0]).toBe("1");
 });

@@ -7,6 +7,7 @@ import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
 import * as Place from "#core/artifact/place";
 import * as Outcome from "#core/evaluation/compare/outcome";
+import * as Said from "#core/evaluation/compare/said";
 import type * as Read from "#core/evaluation/read";
 import type * as Wire from "#core/evaluation/wire";
 import type { Judged } from "./bar.ts";
@@ -19,7 +20,7 @@ const between = (interval: readonly number[] | null | undefined): string =>
 
 /** The figures as people read them, fields in the order of the task. */
 export function table(evaluation: Read.Shown, context: Pick<Context, "columns">): string {
-  const { summary, fields, unmatched, cost } = evaluation;
+  const { summary, fields, unmatched, cost, ambiguous_labels: ambiguous } = evaluation;
   const scored = fields.filter(
     ({ scored, unreadable_invented, unreadable_matched }) =>
       scored + unreadable_invented + unreadable_matched > 0,
@@ -36,6 +37,8 @@ export function table(evaluation: Read.Shown, context: Pick<Context, "columns">)
     publishedLine(evaluation),
     ...(cost === null ? [] : [costLine(cost)]),
     ...unmatchedLines(unmatched),
+    ...ambiguousLines(ambiguous),
+    ...draftLines(evaluation),
   ];
   return `${tables(scored, context)}\n${Prose.lines(lines, context)}`;
 }
@@ -150,6 +153,25 @@ function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
   ];
 }
 
+function ambiguousLines(ambiguous: Read.Shown["ambiguous_labels"]): string[] {
+  if (!ambiguous || ambiguous.count === 0) return [];
+  const named = ambiguous.first.map(({ file, path, label }) => `${file ?? "(unnamed)"} ${path} ${label}`);
+  const { count } = ambiguous;
+  return [
+    `${Text.counted(count, "labeled value can", "labeled values can")} be read in several ways, and ${count === 1 ? "is" : "are"} compared as printed: ${Text.several(named, shownNames, count)}`,
+  ];
+}
+
+/** The figures of a draft are no measure of the run that it was made from. */
+function draftLines({ run_id, gt_from_run_id: from }: Read.Shown): string[] {
+  if (!from) return [];
+  return [
+    from === run_id
+      ? "NOT CORRECTED: the labels are a draft of this run itself, which is right by them whatever it read"
+      : `NOT CORRECTED: the labels are a draft of ${Text.shown(from)}: this says how far the two runs agree, and not how good one is`,
+  ];
+}
+
 /** The number of all, and for each reason the first names. */
 function becauseOf<T extends { index: number; reason: string }>(
   what: string,
@@ -209,7 +231,7 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
     .map((sample) => ({
       sample,
       off: sample.verdicts.filter(({ canonical }) => Outcome.isMistake(canonical)),
-      extra: sample.verdicts.filter(({ rows }) => rows?.expected === null).length,
+      extra: sample.verdicts.filter(Said.isExtra).length,
       scored: sample.verdicts.filter(({ canonical }) => Outcome.isScored(canonical)).length,
     }))
     .sort((a, b) => b.off.length - a.off.length || a.sample.index - b.sample.index)
@@ -219,7 +241,7 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
       sample.custom_id ?? "",
       sample.request_id,
       Place.extractKey(run.key_id ?? "", sample.request_id, new Date(run.created_at)),
-      off.map(({ path }) => path).join(" "),
+      off.map(Said.pathOf).join(" "),
     ]);
   const head = ["not_right", "labeled", "extra", "file", "custom_id", "request_id", "artifact_rel", "fields"];
   return stringify([head, ...rows], { bom: true, escape_formulas: true });

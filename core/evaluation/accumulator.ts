@@ -3,6 +3,7 @@ import type { Comparison } from "#core/evaluation/compare/compare";
 import * as Layout from "#core/evaluation/compare/layout";
 import * as Outcome from "#core/evaluation/compare/outcome";
 import { Bytes, Reader } from "./bytes.ts";
+import type * as Schema from "./schema.ts";
 import * as Slices from "./slices.ts";
 import * as Vector from "./vector.ts";
 
@@ -38,9 +39,14 @@ const others = "(others)";
 const maxTags = 20;
 const isTag = (dimension: string) => dimension.startsWith("tags.");
 
+/** The most ambiguous labels that are named; all are counted. */
+const namedLabels = 100;
+const labelLength = 100;
+
 export interface Accumulator {
   readonly layout: Layout.Layout;
   documents: number;
+  readonly ambiguous: Schema.AmbiguousLabels;
   readonly vectors: Bytes;
   readonly slices: Map<string, Map<string, number[]>>;
 }
@@ -55,13 +61,15 @@ interface State {
   /** Paths of the fields, needed to read the vectors. */
   fields: string[];
   documents: number;
+  ambiguous: Schema.AmbiguousLabels;
   /** Base64. */
   vectors: string;
   slices: Record<string, Record<string, number[]>>;
 }
 
 export function create(fields: readonly Field[]): Accumulator {
-  return { layout: Layout.of(fields), documents: 0, vectors: new Bytes(), slices: new Map() };
+  const ambiguous = { count: 0, first: [] };
+  return { layout: Layout.of(fields), documents: 0, ambiguous, vectors: new Bytes(), slices: new Map() };
 }
 
 /** Adds one document and returns its counters. */
@@ -69,6 +77,16 @@ export function add(into: Accumulator, comparison: Comparison, about: Slices.Abo
   const vector = Vector.of(comparison);
   Vector.write(into.layout, vector, into.vectors);
   into.documents += 1;
+  for (const { path, expected, ambiguous } of comparison.verdicts) {
+    if (!ambiguous) continue;
+    into.ambiguous.count += 1;
+    if (into.ambiguous.first.length < namedLabels)
+      into.ambiguous.first.push({
+        file: about.file ?? null,
+        path,
+        label: (expected ?? "").slice(0, labelLength),
+      });
+  }
   const counts = countsOf(vector);
   for (const [dimension, value] of Slices.of(comparison, about)) addSlice(into, dimension, value, counts);
   return vector;
@@ -122,6 +140,8 @@ export function merge(into: Accumulator, other: Accumulator): void {
     throw new TypeError("evaluations of different fields cannot be added");
   into.vectors.append(other.vectors.written);
   into.documents += other.documents;
+  into.ambiguous.count += other.ambiguous.count;
+  into.ambiguous.first.push(...other.ambiguous.first.slice(0, namedLabels - into.ambiguous.first.length));
   for (const [dimension, values] of other.slices)
     for (const [value, counts] of values) addSlice(into, dimension, value, counts);
 }
@@ -129,12 +149,13 @@ export function merge(into: Accumulator, other: Accumulator): void {
 const pathsOf = ({ fields }: Layout.Layout) => fields.map(({ path }) => path);
 
 /** The state to save. */
-export function stateOf({ layout, documents, vectors, slices }: Accumulator): State {
+export function stateOf({ layout, documents, ambiguous, vectors, slices }: Accumulator): State {
   const plain = [...slices].map(([name, values]) => [name, Object.fromEntries(values)] as const);
   return {
     version: stateVersion,
     fields: pathsOf(layout),
     documents,
+    ambiguous,
     vectors: Buffer.from(vectors.written).toString("base64"),
     slices: Object.fromEntries(plain),
   };
@@ -147,6 +168,7 @@ export function restore(fields: readonly Field[], state: State): Accumulator | u
     return undefined;
   into.vectors.append(Buffer.from(state.vectors, "base64"));
   into.documents = state.documents;
+  Object.assign(into.ambiguous, state.ambiguous);
   for (const [name, values] of Object.entries(state.slices))
     into.slices.set(name, new Map(Object.entries(values)));
   return into;

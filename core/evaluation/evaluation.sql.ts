@@ -6,9 +6,12 @@ import type { Figures } from "./schema.ts";
 
 const states = ["running", "succeeded", "failed"] as const;
 
-/** The labels: a ground truth, or a version of a file under the data root (core/run/evaluate-by.ts). */
+/**
+ * The labels: a ground truth, or a version of a file under the data root (core/run/evaluate-by.ts). A draft that nobody has
+ * corrected names the run that it was made from.
+ */
 export type Labels =
-  | { gt_id: string; image_key: string }
+  | { gt_id: string; image_key: string; from_run_id?: string }
   | { object_key: string; etag: string; image_key: string };
 
 /** Progress of the steps. Their output is in the bucket. */

@@ -40,7 +40,7 @@ interface Run {
 interface Wish {
   labels: Labels;
   /** Undefined if the labels are not a ground truth. */
-  groundTruth: { name: string; sha256: string } | undefined;
+  groundTruth: { name: string; sha256: string; fromRunId: string | null } | undefined;
   strMode: Row["strMode"];
 }
 
@@ -62,14 +62,16 @@ export async function order(
   { evalId, run, wish }: { evalId: string; run: Run; wish: Wish },
 ): Promise<Row> {
   const now = new Date();
+  const { groundTruth } = wish;
+  const draft = groundTruth?.fromRunId == null ? {} : { from_run_id: groundTruth.fromRunId };
   const { results } = await Database.batch(stores.db, {
     added: stores.db.query
       .insert(table)
       .values({
         evalId,
         ...{ keyId: run.keyId, runUid: run.runUid, runId: run.runId, taskId: run.taskId },
-        ...{ labels: wish.labels, strMode: wish.strMode, state: "running" },
-        ...{ gtName: wish.groundTruth?.name ?? null, gtSha256: wish.groundTruth?.sha256 ?? null },
+        ...{ labels: { ...wish.labels, ...draft }, strMode: wish.strMode, state: "running" },
+        ...{ gtName: groundTruth?.name ?? null, gtSha256: groundTruth?.sha256 ?? null },
         progress: { next: 0, total: run.total, parts: [], carry: null },
         // Free to be claimed. If no worker has taken it long after this time, its message counts as lost.
         leaseUntil: now,
@@ -194,6 +196,7 @@ export function entry(row: Row): Wire.Entry {
     gt_name: row.gtName,
     gt_sha256: row.gtSha256,
     gt_image_key: row.labels.image_key,
+    gt_from_run_id: ("gt_id" in row.labels ? row.labels.from_run_id : undefined) ?? null,
     str_mode: row.strMode,
     created_at: row.createdAt.toISOString(),
     status: row.state,

@@ -276,6 +276,25 @@ test("a value labeled as unreadable is in no rate, so it makes no document wrong
   });
 });
 
+test("labels that can be read in several ways are counted and named, also over a pause", () => {
+  const labels = { totals: { total: "35.000" } };
+  const twice = [
+    { labels, answer: labels, file: "a.jpg" },
+    { labels, answer: labels, file: "b.jpg" },
+  ];
+  const [first = twice[0], second = twice[1]] = twice;
+  const paused = addAll(Accumulator.create(fields), first ? [first] : []);
+  const stored = JSON.parse(JSON.stringify(Accumulator.stateOf(paused)));
+  const resumed = Accumulator.restore(fields, stored) ?? Accumulator.create(fields);
+  const { ambiguous } = addAll(resumed, second ? [second] : []);
+  const named = (file: string) => ({ file, path: "totals.total", label: "35.000" });
+  expect(ambiguous).toEqual({ count: 2, first: [named("a.jpg"), named("b.jpg")] });
+  expect(whole().ambiguous).toEqual({ count: 0, first: [] });
+  const merged = Accumulator.create(fields);
+  Accumulator.merge(merged, resumed);
+  expect(merged.ambiguous).toEqual(ambiguous);
+});
+
 test("an interval of one document is as wide as one trial, whatever the figure", () => {
   const perfect = { labels: cases[0]?.labels ?? {}, answer: cases[0]?.labels };
   const { summary } = Figures.of(addAll(Accumulator.create(fields), [perfect]));

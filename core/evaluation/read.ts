@@ -20,7 +20,8 @@ export type Measured = Wire.Evaluation & { summary: NonNullable<Wire.Evaluation[
  * @throws AppError `storage_unavailable`; `internal` if the artifact is gone or invalid.
  */
 export async function shown(bucket: Bucket.Bucket, log: Log, row: Evaluation.Row): Promise<Shown> {
-  const nothing = { fields: [], slices: [], unmatched: null, cost: null, samples_ref: [], samples: [] };
+  const lists = { fields: [], slices: [], samples_ref: [], samples: [] };
+  const nothing = { ...lists, unmatched: null, cost: null, ambiguous_labels: null };
   if (row.artifactRel === null) return { ...Evaluation.entry(row), ...nothing };
   const evaluation = await stored(bucket, log, row.artifactRel);
   const signed = evaluation.samples_ref.map((rel, i) =>
@@ -60,8 +61,11 @@ async function stored(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Wir
   if (bytes === undefined) throw lost();
   try {
     const evaluation = JSON.parse(Buffer.from(bytes).toString("utf8")) as Wire.Evaluation;
-    const { summary, slices } = evaluation;
-    return { ...evaluation, summary: summary && Older.summaryOf(summary), slices: slices.map(Older.sliceOf) };
+    const { summary, slices, ambiguous_labels = null, gt_from_run_id = null } = evaluation;
+    return {
+      ...{ ...evaluation, ambiguous_labels, gt_from_run_id },
+      ...{ summary: summary && Older.summaryOf(summary), slices: slices.map(Older.sliceOf) },
+    };
   } catch (thrown) {
     throw lost(thrown);
   }

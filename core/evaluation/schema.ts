@@ -121,6 +121,18 @@ export const Slice = z
   .meta({ id: "EvalSlice" });
 export type Slice = z.infer<typeof Slice>;
 
+export const AmbiguousLabels = z
+  .object({
+    count,
+    first: z.array(z.object({ file: z.string().nullable(), path: z.string(), label: z.string() })),
+  })
+  .meta({
+    id: "EvalAmbiguousLabels",
+    description:
+      "Labeled values that can be read in several ways, such as `35.000`, and so are compared as printed. All are counted; the first hundred are named",
+  });
+export type AmbiguousLabels = z.infer<typeof AmbiguousLabels>;
+
 export const Figures = z
   .object({
     summary: z

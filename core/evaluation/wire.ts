@@ -82,6 +82,10 @@ const about = {
   gt_name: z.string().nullable(),
   gt_sha256: z.string().nullable().meta({ description: "The version of the labels." }),
   gt_image_key: z.string(),
+  gt_from_run_id: z.string().nullable().meta({
+    description:
+      "The run of which the labels are a draft that nobody has corrected (`from_run`): then the figures say how far the two runs agree, and not how good one is.",
+  }),
   str_mode: StrMode,
   created_at: z.iso.datetime(),
 };
@@ -115,6 +119,9 @@ export const Evaluation = Entry.extend({
   fields: z.array(Schema.FieldFigures),
   slices: z.array(Schema.Slice),
   unmatched: Unmatched.nullable(),
+  ambiguous_labels: Schema.AmbiguousLabels.nullable().meta({
+    description: "Null for one that failed, and for evaluations of before 2026-12.",
+  }),
   cost: Cost.nullable(),
   samples_ref: z.array(z.string()).meta({
     description: "Objects with a JSON line for each document: every labeled value and its outcome.",

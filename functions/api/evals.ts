@@ -76,7 +76,7 @@ export const operations = {
         run: row,
         wish: {
           labels: { gt_id: labels.gtId, image_key: body.gt_image_key ?? labels.imageKey },
-          groundTruth: { name: labels.name, sha256: labels.sha256 },
+          groundTruth: labels,
           strMode: body.str_mode,
         },
       });

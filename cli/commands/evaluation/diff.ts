@@ -69,7 +69,7 @@ async function diff(context: Context, ids: readonly [string, string], options: D
     const [first, second] = [sides[0].evaluation, sides[1].evaluation];
     if (first !== undefined && second !== undefined)
       return await measured(context, server, [first, second], { ...options, examples });
-    if (first !== undefined || second !== undefined) throw Sides.oneSided(sides);
+    if (first !== undefined || second !== undefined) throw await Sides.oneSided(context, server, sides);
     if (options.worst !== undefined)
       throw new UsageError("--worst needs labels, and neither run has an evaluation");
     const agreed = await Agree.agree(context, server, [sides[0].runId, sides[1].runId]);

@@ -334,3 +334,23 @@ describe("of any paper and answer", () => {
     );
   });
 });
+
+test("a verdict has all values that are right, and says which labels can be read in several ways", () => {
+  const of = (totals: object, answer: object) => {
+    const prediction = { status: "succeeded", result: { totals: answer } } as const;
+    const { verdicts } = compare(fields, labelsOf({ totals }), prediction, { strMode: "strip" });
+    return verdicts[0];
+  };
+  expect(of({ tax: { any: ["2", "3"] } }, { tax: "3" })).toMatchObject({
+    ...{ expected: "2", accepted: ["2", "3"], canonical: "matched" },
+  });
+  expect(of({ tax: { any: ["2", null] } }, {})).toMatchObject({
+    ...{ expected: "2", accepted: ["2", null], canonical: "absent_both" },
+  });
+  expect(of({ total: "35.000" }, { total: "35000" })).toMatchObject({ ambiguous: true, canonical: "wrong" });
+  // Where another amount of the paper decides, it is not ambiguous.
+  expect(of({ total: "35.000", tip: "1,50" }, { total: "35000" })).toEqual({
+    ...{ field: "totals.total", path: "totals.total", expected: "35.000", predicted: "35000" },
+    ...{ exact: "wrong", canonical: "matched" },
+  });
+});

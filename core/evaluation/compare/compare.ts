@@ -35,6 +35,10 @@ export interface Verdict {
   canonical: Outcome;
   /** The first accepted value; null if the paper has none or it is unreadable. */
   expected: string | null;
+  /** All accepted values if there are several, null for none; the first 16. */
+  accepted?: (string | null)[];
+  /** Whether an accepted value can be read in several ways, so that it is compared as printed. */
+  ambiguous?: true;
   predicted: string | null;
   /** For a cell: the row on the paper and the row of the answer. */
   rows?: { expected: number | null; predicted: number | null };
@@ -88,8 +92,7 @@ export function compare(
     const { path } = layout.scalars[i] ?? { path: "" };
     const predicted = answer.scalars[i] ?? null;
     const found = expected && judge(expected, path, predicted);
-    if (found)
-      verdicts.push({ field: path, path, ...found, expected: Equal.firstOf(expected.label), predicted });
+    if (found) verdicts.push({ field: path, path, ...found, ...Expected.said(expected), predicted });
   });
   const lists: Rows[] = [];
   truth.lists.forEach((rows, i) => {
@@ -156,7 +159,7 @@ function compareRows(work: ListWork, verdicts: Verdict[]): Rows {
         field: cells[c]?.path ?? "",
         path: Expected.concrete(layout, list, r, c),
         ...found,
-        expected: Equal.firstOf(expected.label),
+        ...Expected.said(expected),
         predicted,
         rows: { expected: r, predicted: there ?? null },
       });

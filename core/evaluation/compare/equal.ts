@@ -15,6 +15,8 @@ export interface Value {
   printed: string;
   /** Undefined if the value cannot be read as its kind, for texts, and if several readings are equally good. */
   canonical: Normalize.NormalizedValue | undefined;
+  /** Whether several readings are equally good. */
+  ambiguous?: true;
 }
 
 /** One side of a comparison: its values by concrete path, each read in the context of the others of the same side. */
@@ -36,7 +38,9 @@ export function sideOf(
   return {
     read(path, printed) {
       const entry = Object.hasOwn(normalized, path) ? normalized[path] : undefined;
-      return { printed, canonical: entry?.ambiguous === true ? undefined : entry };
+      return entry?.ambiguous === true
+        ? { printed, canonical: undefined, ambiguous: true }
+        : { printed, canonical: entry };
     },
     currency:
       (stated === undefined ? undefined : normalized[stated]?.value) ??

@@ -74,3 +74,21 @@ export function concrete(layout: Layout, list: number, row: number, cell: number
   const name = cells[cell]?.name ?? "";
   return name === "" ? `${path}[${row}]` : `${path}[${row}].${name}`;
 }
+
+/** The label as a verdict states it. */
+export function said({ label, accepted }: Expected): {
+  expected: string | null;
+  accepted?: (string | null)[];
+  ambiguous?: true;
+} {
+  if (label.kind !== "value") return { expected: null };
+  const all = [
+    ...label.accepted.slice(0, maxReadings).map(Equal.printedOf),
+    ...(label.orAbsent ? [null] : []),
+  ];
+  return {
+    expected: Equal.firstOf(label),
+    ...(all.length > 1 ? { accepted: all } : {}),
+    ...(accepted.some(({ ambiguous }) => ambiguous) ? { ambiguous: true } : {}),
+  };
+}

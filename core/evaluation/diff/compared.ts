@@ -36,8 +36,9 @@ export async function compared(
     const { file, custom_id, document } = after;
     for (const { kind, ...change } of Diff.add(diff, before, after, mode)) {
       if (found[kind].length >= listed) continue;
+      const accepted = change.accepted.map(cut);
       const texts = { expected: cut(change.expected), before: cut(change.before), after: cut(change.after) };
-      found[kind].push({ kind, file, custom_id, document, ...change, ...texts });
+      found[kind].push({ kind, file, custom_id, document, ...change, accepted, ...texts });
     }
   }
   const changes = Object.values(found).flat();

@@ -57,6 +57,21 @@ describe("two runs over the same documents", () => {
     });
   });
 
+  test("a value of a row that is not on the paper, and all values that are right, are told", () => {
+    const labels = { ...paper, total: { any: ["9,50", null] } };
+    const answer = { ...paper, total: "1", items: [...paper.items, row("VAT", "1,00")] };
+    const [total, name] = Diff.add(begun(), held(paper, labels), held(answer, labels), "canonical");
+    expect(total).toMatchObject({ path: "total", in_answer: false, accepted: ["9,50", null] });
+    expect(name).toMatchObject({ path: "items[2].name", in_answer: true, expected: null, accepted: [null] });
+    // Another list of values that are right is another label.
+    const other = begun(false);
+    Diff.add(other, held(paper, labels), held(paper, paper), "canonical");
+    expect(Diff.figures(other).label_differences).toMatchObject({
+      relabeled: 1,
+      fields: [{ path: "total" }],
+    });
+  });
+
   test("seven documents that changed sides say nothing among four fields, eight do, and none is not a change", () => {
     const of = (regressed: number) => {
       const diff = begun();

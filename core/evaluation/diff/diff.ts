@@ -1,6 +1,7 @@
 import type { Field } from "#core/canonical/normalize";
 import type { Comparison, Verdict } from "#core/evaluation/compare/compare";
 import * as Layout from "#core/evaluation/compare/layout";
+import * as Said from "#core/evaluation/compare/said";
 import * as Statistics from "#core/evaluation/statistics/statistics";
 import type { Mode } from "../columns.ts";
 import type { Sample } from "../wire.ts";
@@ -52,7 +53,10 @@ interface Change {
   field: string;
   path: string;
   kind: "fixed" | "broken" | "changed" | "still_wrong";
+  /** Whether the paper does not have the row: `path` is its place in the answer. */
+  in_answer: boolean;
   expected: string | null;
+  accepted: (string | null)[];
   before: string | null;
   after: string | null;
   /** False where the run has no answer for the document. */
@@ -66,9 +70,6 @@ const isRight = (verdict: Verdict | undefined, mode: Mode): boolean =>
 /** A document, as it was compared or as it was put away. */
 type Judged = Pick<Comparison, "verdicts" | "answered"> & Pick<Sample, "empty_lists">;
 
-/** The row does not exist on the paper: of labeled columns, its values are invented. */
-const isExtra = ({ rows }: Verdict): boolean => rows?.expected === null;
-
 /**
  * Labeled values by their place on the paper; values of rows that the paper does not have by their order in the column.
  */
@@ -77,7 +78,7 @@ function byPlace({ verdicts }: Judged): Map<string, Verdict> {
   return new Map(
     verdicts.flatMap((verdict): [string, Verdict][] => {
       if (verdict.exact.startsWith("unreadable")) return [];
-      if (!isExtra(verdict)) return [[verdict.path, verdict]];
+      if (!Said.isExtra(verdict)) return [[verdict.path, verdict]];
       const turn = turns.get(verdict.field) ?? 0;
       turns.set(verdict.field, turn + 1);
       return [[`+${turn} ${verdict.field}`, verdict]];
@@ -90,6 +91,9 @@ function columnsOf({ verdicts, empty_lists = [] }: Judged): (column: string) => 
   const scored = new Set(verdicts.map(({ field }) => field));
   return (column) => scored.has(column) || empty_lists.some((list) => column.startsWith(`${list}[]`));
 }
+
+const isSameLabel = (a: Verdict, b: Verdict): boolean =>
+  JSON.stringify(Said.acceptedOf(a)) === JSON.stringify(Said.acceptedOf(b));
 
 /** A value that is labeled on one side alone, or on both sides with another value. */
 type LabelDifference = { field: string; counter: "first_only" | "second_only" | "relabeled" };
@@ -114,8 +118,8 @@ function pairs(
     const isScored = a === undefined ? inFirst : inSecond;
     const counter =
       a !== undefined && b !== undefined
-        ? a.expected !== b.expected && "relabeled"
-        : !(isExtra(one) && isScored(one.field)) && (a === undefined ? "second_only" : "first_only");
+        ? !isSameLabel(a, b) && "relabeled"
+        : !(Said.isExtra(one) && isScored(one.field)) && (a === undefined ? "second_only" : "first_only");
     if (into.sameLabels || counter === false) both.push([a, b]);
     else differing.push({ field: one.field, counter });
   }
@@ -143,7 +147,7 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
     const kind = rightAfter ? "fixed" : rightBefore ? "broken" : same ? "still_wrong" : "changed";
     changes.push({
       ...{ field: one.field, path: one.path, kind },
-      expected: one.expected,
+      ...{ in_answer: Said.isExtra(one), expected: one.expected, accepted: Said.acceptedOf(one) },
       ...{ before: x, after: y },
       ...{ before_answered: first.answered, after_answered: second.answered },
     });

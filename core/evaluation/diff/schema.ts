@@ -67,6 +67,10 @@ export const DiffSide = z.object({
   gt_name: z.string().nullable(),
   gt_sha256: z.string().nullable(),
   gt_image_key: z.string(),
+  gt_from_run_id: z.string().nullable().meta({
+    description:
+      "The run of which the labels are an uncorrected draft: a verdict then says how far runs agree",
+  }),
   rules_version: z.string().nullable(),
 });
 export type DiffSide = z.infer<typeof DiffSide>;
@@ -80,7 +84,14 @@ const DiffChange = z
     document: z.int().min(1).meta({ description: "More than 1 where a picture shows several papers" }),
     field: z.string(),
     path: z.string(),
+    in_answer: z.boolean().meta({
+      description:
+        "True for a value of a row that the paper does not have: `path` is its place in the answer, else in the labels",
+    }),
     expected: text.meta({ description: "As labeled; texts are cut after 500 characters" }),
+    accepted: z.array(text).meta({
+      description: "All values that are labeled as right, null for none; the first 16",
+    }),
     before: text,
     after: text,
     before_answered: z.boolean().meta({ description: "False where the first run has no answer for it" }),

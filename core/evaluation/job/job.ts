@@ -216,6 +216,7 @@ class Work {
       ...Evaluation.entry(ended),
       ...{ fields, slices, unmatched },
       cost: costOf(run, lights, { gpuCostPerHour, documentsRight }),
+      ambiguous_labels: counted.ambiguous,
       samples_ref: this.row.progress.parts,
     };
     await Bucket.replace(bucket, this.#log, rel, {

@@ -1,5 +1,6 @@
 import { Html, html } from "#core/html";
 import { isMistake, isScored, outcomes } from "../compare/outcome.ts";
+import * as Said from "../compare/said.ts";
 import type * as Pictures from "./pictures.ts";
 import { table } from "./table.ts";
 import * as Text from "./text.ts";
@@ -24,11 +25,12 @@ const nameOf = ({ file, custom_id, index, document }: Receipt["sample"]) =>
 
 type Verdict = Receipt["verdicts"][number];
 
-function rowOf({ field, path, canonical, exact, expected, predicted }: Verdict): Html {
+function rowOf(verdict: Verdict): Html {
+  const { field, canonical, exact, predicted } = verdict;
   const otherwise = canonical === "matched" && exact === "wrong" ? ", printed otherwise" : "";
   const kind = isMistake(canonical) ? "bad" : isScored(canonical) ? "good" : "none";
-  return html`<tr data-field="${field}" data-outcome="${canonical}"><th scope="row"><code>${Text.shown(path)}</code></th><td data-label="Printed">${
-    isScored(canonical) ? Text.value(expected) : html`<span class="none">unreadable</span>`
+  return html`<tr data-field="${field}" data-outcome="${canonical}"><th scope="row"><code>${Text.shown(Said.pathOf(verdict))}</code></th><td data-label="Printed">${
+    isScored(canonical) ? Text.values(Said.acceptedOf(verdict)) : html`<span class="none">unreadable</span>`
   }</td><td data-label="Read">${Text.value(predicted)}</td><td><span class="${kind}">${names(canonical)}${otherwise}</span></td></tr>`;
 }
 
@@ -119,7 +121,7 @@ export async function receipts(worst: Worst, room: number, given: Given): Promis
     found > receipts.length
       ? `; these are the ${receipts.length} with the smallest share of right values`
       : ""
-  }. ${about}</p>
+  }. ${about}${receipts.some(({ verdicts }) => verdicts.some(Said.isExtra)) ? ` ${Said.plus}.` : ""}</p>
 ${receipts.length === 0 ? undefined : filterOf(receipts)}${shown}
 <p id="f-none" hidden>No value fits the filter.</p>
 ${unansweredOf(unanswered)}</section>`;

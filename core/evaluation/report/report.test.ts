@@ -79,6 +79,35 @@ test("a value labeled as unreadable is shown and is no mistake, and one of a thi
   expect(html.match(/class="bad"/g)).toHaveLength(1);
 });
 
+test("rows of the answer are told from rows of the paper, and all values that are right are shown", async () => {
+  const paper = {
+    file: "a.png",
+    labels: { total: { any: ["0", null] }, items: [{ name: "Tea" }, { name: "Milk" }] },
+    result: { total: "5", items: [{ name: "Tea" }, { name: "Zebra" }] },
+  };
+  const { evaluation, samples } = measured(fields, [paper]);
+  const html = await Report.of(evaluation, each(samples));
+  expect(html).toMatch(/<code>items\[1\]\.name<\/code>.*<code>\+items\[1\]\.name<\/code>/s);
+  expect(html).toContain("+: in a row of the answer that the paper does not have.");
+  expect(html).toContain(
+    '<bdi class="value">0</bdi> <span class="none">or</span> <span class="none">no value</span>',
+  );
+});
+
+test("an uncorrected draft and ambiguous labels are said", async () => {
+  const paper = { file: "a.png", labels: { total: "35.000" }, result: { total: "35.000" } };
+  const { evaluation, samples } = measured(fields, [paper]);
+  const of = (gt_from_run_id: string | null) => Report.of({ ...evaluation, gt_from_run_id }, each(samples));
+  expect(await of(null)).not.toContain("Not corrected");
+  expect(await of("night")).toContain("a draft of this run itself, which is right by them whatever it read");
+  expect(await of("day<b>")).toContain(
+    "<code>day&lt;b&gt;</code>: the figures say how far the two runs agree",
+  );
+  expect(await of(null)).toMatch(
+    /1 labeled value can be read in several ways, and is compared as printed.*a\.png.*35\.000/s,
+  );
+});
+
 test("nothing in it has an address elsewhere, and its policy allows its own script alone", async () => {
   const { evaluation, samples } = measured(fields, [
     { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },

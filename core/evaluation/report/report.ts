@@ -32,6 +32,7 @@ export async function of(
     Sections.slices(evaluation.slices),
     Sections.cost(evaluation.cost),
     Sections.unmatched(evaluation.unmatched),
+    Sections.ambiguous(evaluation.ambiguous_labels),
   ];
   const before = pageOf(evaluation, sections, undefined);
   const room = maxBytes - Buffer.byteLength(before);
@@ -47,7 +48,8 @@ const policy = [
 const links = [
   ...[["overall", "Overall"] as const, ["fields", "Fields"] as const, ["line-items", "Line items"] as const],
   ...[["published", "Published figures"] as const, ["slices", "Slices"] as const, ["cost", "Cost"] as const],
-  ...[["unmatched", "In no figure"] as const, ["receipts", "Worst receipts"] as const],
+  ...[["unmatched", "In no figure"] as const],
+  ...[["ambiguous", "Ambiguous labels"] as const, ["receipts", "Worst receipts"] as const],
 ];
 
 function pageOf(

@@ -39,7 +39,7 @@ interface Given {
   cost: Wire.Cost | null;
 }
 
-export function overall({ summary, cost }: Given): Html {
+export function overall({ summary, cost, run_id, gt_from_run_id }: Given & Draft): Html {
   const { canonical, exact } = summary;
   const kinds = [
     ["Micro, all values together", "micro"],
@@ -54,6 +54,7 @@ export function overall({ summary, cost }: Given): Html {
   ];
   return html`<section id="overall"><h2>Overall</h2>
 <p>${labeledDocuments(summary)}</p>
+${draft({ run_id, gt_from_run_id })}
 <dl class="tiles">${tile("Values right", canonical.micro.accuracy, canonical.micro.intervals.accuracy, "by what they mean")}${tile(
     "Values right as printed",
     exact.micro.accuracy,
@@ -81,6 +82,18 @@ ${table(
   ],
 )}
 <p class="note">Small figures are intervals of 95 %. – is 0/0: there is nothing to judge by.</p></section>`;
+}
+
+type Draft = Pick<Wire.Evaluation, "run_id" | "gt_from_run_id">;
+
+/** The figures of a draft are no measure of the run that it was made from. */
+function draft({ run_id, gt_from_run_id: from }: Draft): Html | undefined {
+  if (from === null) return undefined;
+  return html`<p><strong>Not corrected:</strong> the labels are a draft of ${
+    from === run_id
+      ? "this run itself, which is right by them whatever it read."
+      : html`<code>${Text.shown(from, nameLength)}</code>: the figures say how far the two runs agree, and not how good one is.`
+  }</p>`;
 }
 
 /** How many documents there are, and how many of them say anything. */
@@ -265,6 +278,18 @@ const reasons = {
   ...{ unnamed: "names no picture", no_item: "no item has this name" },
   ...{ duplicate: "another record names the same picture", several_items: "several items could be meant" },
 } as const;
+
+/** Labels that say less than they seem to. */
+export function ambiguous(found: Schema.AmbiguousLabels | null): Html | undefined {
+  if (found === null || found.count === 0) return undefined;
+  const { count, first } = found;
+  return html`<section id="ambiguous"><h2>Ambiguous labels</h2>
+<p>${Text.counted(count, "labeled value can be read in several ways, and is", "labeled values can be read in several ways, and are")} compared as printed.</p>
+<details><summary>Which</summary><ul>${first.map(
+    ({ file, path, label }) =>
+      html`<li><bdi>${Text.shown(file ?? "(unnamed)", nameLength)}</bdi> <code>${Text.shown(path)}</code>: ${Text.value(label)}</li>`,
+  )}</ul>${count > first.length ? html`<p class="note">The first ${first.length} are named.</p>` : ""}</details></section>`;
+}
 
 export function unmatched(found: Wire.Unmatched | null): Html | undefined {
   if (found === null) return undefined;

@@ -23,6 +23,10 @@ export function shown(text: string, most = 300): string {
 export const value = (text: string | null): Html =>
   text === null ? html`<span class="none">no value</span>` : html`<bdi class="value">${shown(text)}</bdi>`;
 
+/** All values that are right, as printed. */
+export const values = (all: readonly (string | null)[]): Html =>
+  html`${all.map((text, i) => [i > 0 ? html` <span class="none">or</span> ` : "", value(text)])}`;
+
 /** A share in percent with one digit; null is 0/0. */
 export const percent = (share: number | null): string =>
   share === null ? "–" : `${(100 * share).toFixed(1)} %`;

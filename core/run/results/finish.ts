@@ -128,8 +128,7 @@ async function orderEvaluation(services: RunStores, run: RunRow, log: Log): Prom
   const GroundTruth = await import("#core/ground-truth/ground-truth");
   // If the labels were deleted, the evaluation reports it.
   const labels = "gt_id" in evaluateBy ? await GroundTruth.byId(services.db, evaluateBy.gt_id) : undefined;
-  const groundTruth = labels === undefined ? undefined : { name: labels.name, sha256: labels.sha256 };
-  const wish = { labels: evaluateBy, groundTruth, strMode: "strip" } as const;
+  const wish = { labels: evaluateBy, groundTruth: labels, strMode: "strip" } as const;
   await Evaluation.order(services, log, { evalId: Evaluation.ownId(run), run, wish });
 }
 

@@ -1,0 +1,24 @@
+import type { Verdict } from "./compare.ts";
+
+/*
+ * How people are told of a value: in tables, in the report and on a terminal.
+ */
+
+/** A row of the answer that the paper does not have: its values are invented. */
+export const isExtra = ({ rows }: Pick<Verdict, "rows">): boolean => rows?.expected === null;
+
+/**
+ * The path of a value. Rows of the paper and of the answer are counted apart, so one of the answer that the paper does not
+ * have has a plus: `+items[1].price`.
+ */
+export const pathOf = (verdict: Pick<Verdict, "path" | "rows">): string =>
+  isExtra(verdict) ? `+${verdict.path}` : verdict.path;
+
+/** What is labeled, null for no value: one value, or all that are accepted. */
+export const acceptedOf = ({
+  expected,
+  accepted,
+}: Pick<Verdict, "expected" | "accepted">): (string | null)[] => accepted ?? [expected];
+
+/** What the plus means. */
+export const plus = "+: in a row of the answer that the paper does not have";
