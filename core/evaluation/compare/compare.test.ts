@@ -336,10 +336,10 @@ describe("of any paper and answer", () => {
 });
 
 test("a verdict has all values that are right, and says which labels can be read in several ways", () => {
-  const of = (totals: object, answer: object) => {
+  const of = (totals: { readonly [name: string]: unknown }, answer: object) => {
     const prediction = { status: "succeeded", result: { totals: answer } } as const;
     const { verdicts } = compare(fields, labelsOf({ totals }), prediction, { strMode: "strip" });
-    return verdicts[0];
+    return verdicts.find(({ path }) => path === `totals.${Object.keys(totals)[0]}`);
   };
   expect(of({ tax: { any: ["2", "3"] } }, { tax: "3" })).toMatchObject({
     ...{ expected: "2", accepted: ["2", "3"], canonical: "matched" },
