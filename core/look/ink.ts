@@ -44,7 +44,8 @@ const reciprocal = (pixels: number) => Math.round(2 ** shift / pixels);
 /** Mean of the surroundings minus the pixel, 0 where it is brighter; at most 255. */
 function darkness(grey: Grey): Uint8Array {
   const { width, height, data } = grey;
-  const out = new Uint8Array(width * height);
+  // Whole words, for `components`.
+  const out = new Uint8Array(4 * Math.ceil((width * height) / 4));
   // Sums of the columns over the rows of the window, moved down row by row.
   const columns = new Int32Array(width);
   for (let y = 0; y < Math.min(meanRadius, height); y += 1)
@@ -170,6 +171,14 @@ export interface Runs {
   count: number;
 }
 
+/** In each byte of a word: 1, and the seven lower bits. */
+const each = 0x01010101;
+const top = 0x7f;
+
+/** Whether none of four pixels is above a threshold of at most 127. @param below - 127 less the threshold, in each byte. */
+const isEmpty = (word: number, below: number): boolean =>
+  ((((word & (top * each)) + below) | word) & ~(top * each)) === 0;
+
 /** Horizontal runs of ink, joined with those of the row above that they touch, corners included. */
 function components(darker: Uint8Array, { width, height }: Grey, { columns, of }: Thresholds): Ink {
   const most = Math.ceil(width / 2) * height;
@@ -184,16 +193,24 @@ function components(darker: Uint8Array, { width, height }: Grey, { columns, of }
     return at;
   };
   const least = new Uint8Array(width);
+  const words = new Int32Array(darker.buffer, 0, darker.length >> 2);
+  let below = 0;
   let count = 0;
   let above = 0;
   for (let y = 0; y < height; y += 1) {
     const first = count;
     let over = above;
-    if (y % tilePixels === 0)
-      for (let x = 0, tile = (y / tilePixels) * columns; x < width; x += 1)
-        least[x] = of[tile + Math.floor(x / tilePixels)] as number;
+    if (y % tilePixels === 0) {
+      const tiles = of.subarray((y / tilePixels) * columns, (y / tilePixels + 1) * columns);
+      for (let x = 0; x < width; x += 1) least[x] = tiles[Math.floor(x / tilePixels)] as number;
+      below = (top - Math.min(...tiles)) * each;
+    }
     const row = y * width;
     for (let x = 0; x < width; x += 1) {
+      if (((row + x) & 3) === 0 && x + 4 <= width && isEmpty(words[(row + x) >> 2] as number, below)) {
+        x += 3;
+        continue;
+      }
       if ((darker[row + x] as number) <= (least[x] as number)) continue;
       const start = x;
       while (x < width && (darker[row + x] as number) > (least[x] as number)) x += 1;

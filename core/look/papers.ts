@@ -3,7 +3,7 @@ import type { Grey } from "./grey.ts";
 import { cornersOf, hullOf, hullOfMarks, meet, type Point } from "./hull.ts";
 import type { Ink, Mark } from "./ink.ts";
 import { type Node, regionOfMarks, treeOf } from "./regions.ts";
-import { together } from "./same-paper.ts";
+import { areOne, together } from "./same-paper.ts";
 
 /*
  * Whether several receipts lie on one picture, and where. A receipt is a group of text that something parts from all others: paper
@@ -43,10 +43,13 @@ const leastMargin = 1.5;
 
 /** @returns none where there is one receipt, or it is not clear that there are several. */
 export function papersOf(grey: Grey, ink: Ink): Paper[] {
-  const tree = treeOf(grey, ink, leastMarksOfRegion);
-  if (tree === undefined) return [];
   const size = sizesOf(ink.marks)[ink.marks.length >> 1] ?? 1;
   const marks = [...ink.marks, ...ink.others].filter((mark) => isCompact(mark, size));
+  const inside = marks.map((mark) => ({ mark, region: 0 }));
+  // The text of most single receipts is so close together that brightness has no say.
+  if (areOne(blocksOf(inside, size), size, leastMarks)) return [];
+  const tree = treeOf(grey, ink, leastMarksOfRegion);
+  if (tree === undefined) return [];
   const regions = regionOfMarks(tree, apart(tree.root), marks);
   const placed = marks.map((mark, n) => ({ mark, region: regions[n] ?? nowhere }));
   const blocks = blocksOf(

@@ -28,33 +28,71 @@ const mostBeforeFewLines = 15;
 const mostBeside = 8;
 
 /**
+ * Whether nearness and folds alone make one paper of them, whatever parts its text: all blocks beside the largest paper have fewer
+ * than `least` marks together.
+ */
+export function areOne(blocks: readonly Block[], size: number, least: number): boolean {
+  const forest = new Forest(blocks, size);
+  forest.join((one, other) => areFolded(one, other, size));
+  return forest.rest() < least;
+}
+
+/**
  * Blocks that are of one paper joined to one.
  * @param size - the height of a letter in pixels.
  * @param least - marks of a paper: where all others together have fewer than this beside the largest, there is one paper, and
  * nothing else is looked at.
  */
 export function together(blocks: readonly Block[], size: number, least: number): Block[] {
-  const parents = blocks.map((_, n) => n);
-  const join = (are: (a: number, b: number) => boolean) => {
-    for (let a = 0; a < blocks.length; a += 1)
-      for (let b = a + 1; b < blocks.length; b += 1)
-        if (rootOf(parents, a) !== rootOf(parents, b) && are(a, b))
-          parents[rootOf(parents, b)] = rootOf(parents, a);
-  };
-  const at = (n: number) => blocks[n] as Block;
-  // First what takes little time: most parts of a receipt are near each other.
-  const boxes = blocks.map(({ hull }) => boxOf(hull));
-  join((a, b) => gapOf(boxes[a], boxes[b]) < near * size && isNear(at(a), at(b), size));
-  if (restOf(blocks, parents) < least) return [];
-  join((a, b) => isSame(at(a), at(b), size));
-  const groups = new Map<number, Block>();
-  for (const [n, block] of blocks.entries()) {
-    const root = rootOf(parents, n);
-    const known = groups.get(root);
-    groups.set(root, known === undefined ? block : plus(known, block));
-  }
-  return withoutOverlaps([...groups.values()], size);
+  const forest = new Forest(blocks, size);
+  if (forest.rest() < least) return [];
+  forest.join((one, other) => isSame(one, other, size));
+  return withoutOverlaps(forest.groups(), size);
 }
+
+/** Blocks, of which those that are near each other are joined from the beginning: this takes little time. */
+class Forest {
+  readonly #blocks: readonly Block[];
+  readonly #parents: number[];
+
+  constructor(blocks: readonly Block[], size: number) {
+    this.#blocks = blocks;
+    this.#parents = blocks.map((_, n) => n);
+    const boxes = new Map(blocks.map((block) => [block, boxOf(block.hull)]));
+    this.join(
+      (one, other) => gapOf(boxes.get(one), boxes.get(other)) < near * size && isNear(one, other, size),
+    );
+  }
+
+  join(are: (one: Block, other: Block) => boolean): void {
+    const parents = this.#parents;
+    for (const [a, one] of this.#blocks.entries())
+      for (let b = a + 1; b < this.#blocks.length; b += 1)
+        if (rootOf(parents, a) !== rootOf(parents, b) && are(one, this.#blocks[b] as Block))
+          parents[rootOf(parents, b)] = rootOf(parents, a);
+  }
+
+  /** How many marks are not of the largest group. */
+  rest(): number {
+    const counts = this.#blocks.map(() => 0);
+    for (const [n, { marks }] of this.#blocks.entries()) {
+      const root = rootOf(this.#parents, n);
+      counts[root] = (counts[root] ?? 0) + marks.length;
+    }
+    return counts.reduce((sum, count) => sum + count, 0) - Math.max(0, ...counts);
+  }
+
+  groups(): Block[] {
+    const groups = new Map<number, Block>();
+    for (const [n, block] of this.#blocks.entries()) {
+      const root = rootOf(this.#parents, n);
+      const known = groups.get(root);
+      groups.set(root, known === undefined ? block : plus(known, block));
+    }
+    return [...groups.values()];
+  }
+}
+
 interface Box {
   xs: Range;
   ys: Range;
@@ -68,16 +106,6 @@ function boxOf(hull: readonly Point[]): Box {
 function gapOf(one: Box | undefined, other: Box | undefined): number {
   if (one === undefined || other === undefined) return 0;
   return Math.max(gap(one.xs, other.xs), gap(one.ys, other.ys));
-}
-
-/** How many marks are not of the largest group. */
-function restOf(blocks: readonly Block[], parents: number[]): number {
-  const counts = blocks.map(() => 0);
-  for (const [n, { marks }] of blocks.entries()) {
-    const root = rootOf(parents, n);
-    counts[root] = (counts[root] ?? 0) + marks.length;
-  }
-  return counts.reduce((sum, count) => sum + count, 0) - Math.max(0, ...counts);
 }
 
 const isNear = (one: Block, other: Block, size: number): boolean =>
@@ -99,7 +127,7 @@ function withoutOverlaps(groups: readonly Block[], size: number): Block[] {
   const list = groups.toSorted((a, b) => b.marks.length - a.marks.length);
   for (let a = 0; a < list.length; a += 1) {
     const one = list[a] as Block;
-    const b = list.findIndex((other, n) => n > a && areOne(one, other, size));
+    const b = list.findIndex((other, n) => n > a && areOfOne(one, other, size));
     if (b === -1) continue;
     list[a] = plus(one, list[b] as Block);
     list.splice(b, 1);
@@ -109,10 +137,11 @@ function withoutOverlaps(groups: readonly Block[], size: number): Block[] {
 }
 
 /** A fold runs through names and amounts, neither of which alone is as wide as the paper. */
-const areOne = (one: Block, other: Block, size: number): boolean =>
-  meet(one.hull, other.hull) ||
-  areWhole(one, other) ||
-  (!areTurned(one, other) && isFolded(spansOf(one, other), size));
+const areOfOne = (one: Block, other: Block, size: number): boolean =>
+  meet(one.hull, other.hull) || areFolded(one, other, size);
+
+const areFolded = (one: Block, other: Block, size: number): boolean =>
+  areWhole(one, other) || (!areTurned(one, other) && isFolded(spansOf(one, other), size));
 
 function areWhole(one: Block, other: Block): boolean {
   const [a, b] = [area(one.hull), area(other.hull)];
