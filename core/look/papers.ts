@@ -33,6 +33,8 @@ const leastMarksOfPiece = 4;
 const mostGapToPiece = 8;
 /** Around the marks of a receipt it is at least this share as bright as around most of them. */
 const leastBrightness = 0.75;
+/** The ground of this share of the marks is darker than that of the others, which lie on paper. */
+const brightShare = 0.8;
 /** Paper is at least this share as bright as the brightest: what is darker is the table. */
 const leastLevel = 0.5;
 /** In place of the number of a region. */
@@ -45,9 +47,7 @@ const leastMargin = 1.5;
 export function papersOf(grey: Grey, ink: Ink): Paper[] {
   const size = sizesOf(ink.marks)[ink.marks.length >> 1] ?? 1;
   const marks = [...ink.marks, ...ink.others].filter((mark) => isCompact(mark, size));
-  const inside = marks.map((mark) => ({ mark, region: 0 }));
-  // The text of most single receipts is so close together that brightness has no say.
-  if (areOne(blocksOf(inside, size), size, leastMarks)) return [];
+  if (isClearlyOne(grey, marks, size)) return [];
   const tree = treeOf(grey, ink, leastMarksOfRegion);
   if (tree === undefined) return [];
   const regions = regionOfMarks(tree, apart(tree.root), marks);
@@ -79,6 +79,28 @@ export function papersOf(grey: Grey, ink: Ink): Paper[] {
   ];
   const whole = withPieces(grey, { receipts, pieces: others, size });
   return inOrder(whole.map((receipt) => paperOf(grey, receipt, { receipts: whole, marks: ink.marks, size })));
+}
+
+/**
+ * Whether the text is so close together that brightness need not be looked at, as of most single receipts. Marks on what is darker
+ * than the paper join nothing: the pattern of a table would bridge its receipts.
+ */
+function isClearlyOne(grey: Grey, marks: readonly Mark[], size: number): boolean {
+  const levels = marks.map((mark) => aroundOf(grey, mark));
+  const paper = levels.toSorted((a, b) => a - b)[Math.floor(levels.length * brightShare)] ?? 0;
+  const bright = marks.filter((_, n) => (levels[n] as number) >= leastBrightness * paper);
+  const least = leastMarks - (marks.length - bright.length);
+  return (
+    least > 0 &&
+    areOne(
+      blocksOf(
+        bright.map((mark) => ({ mark, region: 0 })),
+        size,
+      ),
+      size,
+      least,
+    )
+  );
 }
 
 /** Receipts with what a fold or a shadow parted from them: it is near, and no other receipt lies where both would. */
