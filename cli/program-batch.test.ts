@@ -389,6 +389,7 @@ describe("replay", () => {
     for (const [args, line] of [
       [["replay", "bad.tar.gz"], /^error: bad\.tar\.gz: the archive is damaged/],
       [["replay", "nowhere.json"], /^error: nowhere\.json is not there/],
+      [["replay", "nosuch"], /^error: there is neither a run nor an extract nosuch/m],
       [["replay", "kept", "--live"], /^error: kept: --live takes the id of one run/],
       [["replay"], /^error: name files, folders, backups or ids/],
     ] as const) {

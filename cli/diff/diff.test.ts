@@ -81,7 +81,7 @@ test("a row of the answer has a plus, all values that are right are there, and a
   const first = { ...side, gt_from_run_id: "shop-1" };
   const text = Show.diff({ ...found, first, second: first, differs: [], changes }, 5, { columns: undefined });
   expect(text).toMatch(
-    /\+items\[12\]\.unit_price +1 or – .*\n\+: in a row of the answer that the paper does not have\n/,
+    /items\[\+12\]\.unit_price +1 or – .*\n\[\+n\]: in a row of the answer that the paper does not have\n/,
   );
   expect(text.match(/NOT CORRECTED: the labels are a draft of shop-1/g)).toHaveLength(1);
 });

@@ -145,7 +145,7 @@ function listed(
   if (some.length === 0) return "";
   const rows = some.map((change) => [
     nameOf(change),
-    `${change.in_answer ? "+" : ""}${change.path}`,
+    Said.pathOf(change),
     change.accepted.map((value) => value ?? "–").join(" or "),
     change.before_answered ? (change.before ?? "–") : "(no answer)",
     change.after_answered ? (change.after ?? "–") : "(no answer)",

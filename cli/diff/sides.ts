@@ -70,7 +70,8 @@ export function pairOf<E extends Candidate>(
   second: readonly E[],
 ): readonly [E | undefined, E | undefined] {
   const rank = (a: E, b: E) => {
-    const isSame = a.gt_sha256 === b.gt_sha256 && a.gt_image_key === b.gt_image_key;
+    // Files under the data root have no hash here: the server says whether they differ.
+    const isSame = a.gt_sha256 !== null && a.gt_sha256 === b.gt_sha256 && a.gt_image_key === b.gt_image_key;
     return [
       Number(isSame),
       Number(isSame && a.rules_version === b.rules_version),

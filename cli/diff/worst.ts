@@ -5,6 +5,7 @@ import * as Evaluate from "#cli/evals/evaluate";
 import type { Server } from "#cli/server/server";
 import type { Context } from "#cli/terminal/context";
 import * as Place from "#core/artifact/place";
+import * as Said from "#core/evaluation/compare/said";
 import * as Diff from "#core/evaluation/diff/diff";
 import * as Pair from "#core/evaluation/diff/pair";
 import type * as Schema from "#core/evaluation/diff/schema";
@@ -43,9 +44,7 @@ export async function worst(
       if (changes.length === 0) continue;
       const counts = { broken: 0, fixed: 0, changed: 0, still_wrong: 0 };
       for (const { kind } of changes) counts[kind] += 1;
-      const broken = changes.flatMap(({ kind, path, in_answer }) =>
-        kind === "broken" ? [`${in_answer ? "+" : ""}${path}`] : [],
-      );
+      const broken = changes.flatMap((change) => (change.kind === "broken" ? [Said.pathOf(change)] : []));
       receipts.push({ counts, samples: samples.map(lighter) as [Wire.Sample, Wire.Sample], broken });
     }
   } finally {

@@ -172,7 +172,14 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
     verdicts: outcomes.map((canonical, i) => ({
       // The last one of the first receipt is of a row that the paper does not have.
       ...(canonical === "invented" ? { rows: { expected: null, predicted: i } } : {}),
-      ...{ field: "total", path: `f${i}`, exact: canonical, canonical, expected: "1", predicted: "2" },
+      ...{
+        field: "total",
+        path: canonical === "invented" ? `i[${i}]` : `f${i}`,
+        exact: canonical,
+        canonical,
+        expected: "1",
+        predicted: "2",
+      },
     })),
   });
   const run = { key_id: "alice", created_at: "2026-11-23T23:59:50.000Z" } as Run.Run;
@@ -194,7 +201,7 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
     "",
     "r~1",
     "extracts/2026-11-23/alice/r~1.json",
-    "f0 +f5",
+    "f0 i[+5]",
   ]);
   expect(second?.[0]).toBe("1");
 });

@@ -241,7 +241,7 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
       sample.custom_id ?? "",
       sample.request_id,
       Place.extractKey(run.key_id ?? "", sample.request_id, new Date(run.created_at)),
-      off.map(Said.pathOf).join(" "),
+      off.map((verdict) => Said.pathOf({ ...verdict, in_answer: Said.isExtra(verdict) })).join(" "),
     ]);
   const head = ["not_right", "labeled", "extra", "file", "custom_id", "request_id", "artifact_rel", "fields"];
   return stringify([head, ...rows], { bom: true, escape_formulas: true });

@@ -42,6 +42,7 @@ describe("a file that the caller named", () => {
     fs.mkdirSync(join(cwd, "sub"));
     file("plain");
     expect(() => Output.check({ cwd }, ["sub"])).toThrow("sub is a folder");
+    expect(() => Output.check({ cwd }, ["."])).toThrow(`${cwd} is a folder`);
     expect(() => Output.check({ cwd }, ["no/a.csv"])).toThrow("there is no folder for no/a.csv");
     expect(() => Output.check({ cwd }, ["plain/a.csv"])).toThrow(/there is no folder for|cannot be written/);
     expect(() => Output.check({ cwd }, [`${"x".repeat(300)}.csv`])).toThrow(

@@ -68,7 +68,7 @@ const isSame = (a: fs.BigIntStats | undefined, b: fs.BigIntStats): boolean =>
 
 function shownName(cwd: string, path: string): string {
   const short = relative(cwd, path);
-  return Text.shown(short.startsWith("..") ? path : short);
+  return Text.shown(short === "" || short.startsWith("..") ? path : short);
 }
 
 function unwritable(shown: string, error: unknown): UsageError {

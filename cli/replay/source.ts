@@ -7,8 +7,10 @@ import * as Run from "#cli/batch/run";
 import { CallError } from "#cli/server/call-error";
 import * as DebugRoutes from "#cli/server/debug-routes";
 import * as Download from "#cli/server/download";
+import * as Extracts from "#cli/server/extracts";
 import type { Server } from "#cli/server/server";
 import { type Context, UsageError } from "#cli/terminal/context";
+import * as Text from "#cli/terminal/text";
 import * as Verify from "#core/backup/verify";
 import * as Record from "#core/reading/record";
 import type { Artifact as Stored } from "#core/reading/schema";
@@ -102,7 +104,10 @@ const isUnknown = (error: unknown): boolean => error instanceof CallError && err
 export async function* ofId(context: Context, server: Server, id: string): AsyncGenerator<Found> {
   const run = await Run.find(server, { runId: id }, context.signal);
   if (run === undefined) {
-    yield await ofExtract(context, server, id);
+    const found = await ofExtract(context, server, id);
+    if (found.artifact === undefined && !(await Extracts.isThere(server, id, context.signal)))
+      throw new UsageError(`there is neither a run nor an extract ${Text.shown(id)}`);
+    yield found;
     return;
   }
   const items = Run.list(server, Run.pathOf({ runId: id }, "/items"), {

@@ -46,6 +46,12 @@ export async function extract(
   }
 }
 
+/** Whether the server has an extract of this id, however it ended. Throws CallError. */
+export async function isThere(server: Target, requestId: string, signal?: AbortSignal): Promise<boolean> {
+  const answer = await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal });
+  return answer.status !== 404;
+}
+
 /** `GET /v1/extracts/{id}`, waiting for one that still runs. Throws CallError. */
 export async function ended(server: Target, requestId: string, signal?: AbortSignal): Promise<Extract> {
   const answer = await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal });

@@ -9,6 +9,7 @@ import * as Output from "#cli/files/output";
 import * as Server from "#cli/server/server";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
+import * as Text from "#cli/terminal/text";
 import type * as Schema from "#core/evaluation/diff/schema";
 import type * as Read from "#core/evaluation/read";
 
@@ -92,7 +93,7 @@ async function measured(
 ): Promise<Exit> {
   const [first, second] = sides;
   const documents = Math.min(first.summary?.documents ?? 0, second.summary?.documents ?? 0);
-  context.say(`comparing ${documents} documents of ${first.run_id} and ${second.run_id}`);
+  context.say(`comparing ${Text.counted(documents, "document")} of ${first.run_id} and ${second.run_id}`);
   const found = await compare(context, server, sides, options.values);
   if (found.documents === 0) throw new UsageError(nothingInCommon);
   // The figures are not held back by a file that cannot be written.

@@ -9,10 +9,10 @@ export const isExtra = ({ rows }: Pick<Verdict, "rows">): boolean => rows?.expec
 
 /**
  * The path of a value. Rows of the paper and of the answer are counted apart, so one of the answer that the paper does not
- * have has a plus: `+items[1].price`.
+ * have has a plus: `items[+1].price`. At the front it would be a formula of spreadsheets.
  */
-export const pathOf = (verdict: Pick<Verdict, "path" | "rows">): string =>
-  isExtra(verdict) ? `+${verdict.path}` : verdict.path;
+export const pathOf = ({ path, in_answer }: { path: string; in_answer: boolean }): string =>
+  in_answer ? path.replace("[", "[+") : path;
 
 /** What is labeled, null for no value: one value, or all that are accepted. */
 export const acceptedOf = ({
@@ -21,4 +21,4 @@ export const acceptedOf = ({
 }: Pick<Verdict, "expected" | "accepted">): (string | null)[] => accepted ?? [expected];
 
 /** What the plus means. */
-export const plus = "+: in a row of the answer that the paper does not have";
+export const plus = "[+n]: in a row of the answer that the paper does not have";

@@ -29,7 +29,7 @@ function rowOf(verdict: Verdict): Html {
   const { field, canonical, exact, predicted } = verdict;
   const otherwise = canonical === "matched" && exact === "wrong" ? ", printed otherwise" : "";
   const kind = isMistake(canonical) ? "bad" : isScored(canonical) ? "good" : "none";
-  return html`<tr data-field="${field}" data-outcome="${canonical}"><th scope="row"><code>${Text.shown(Said.pathOf(verdict))}</code></th><td data-label="Printed">${
+  return html`<tr data-field="${field}" data-outcome="${canonical}"><th scope="row"><code>${Text.shown(Said.pathOf({ ...verdict, in_answer: Said.isExtra(verdict) }))}</code></th><td data-label="Printed">${
     isScored(canonical) ? Text.values(Said.acceptedOf(verdict)) : html`<span class="none">unreadable</span>`
   }</td><td data-label="Read">${Text.value(predicted)}</td><td><span class="${kind}">${names(canonical)}${otherwise}</span></td></tr>`;
 }

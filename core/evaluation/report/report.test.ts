@@ -87,8 +87,8 @@ test("rows of the answer are told from rows of the paper, and all values that ar
   };
   const { evaluation, samples } = measured(fields, [paper]);
   const html = await Report.of(evaluation, each(samples));
-  expect(html).toMatch(/<code>items\[1\]\.name<\/code>.*<code>\+items\[1\]\.name<\/code>/s);
-  expect(html).toContain("+: in a row of the answer that the paper does not have.");
+  expect(html).toMatch(/<code>items\[1\]\.name<\/code>.*<code>items\[\+1\]\.name<\/code>/s);
+  expect(html).toContain("[+n]: in a row of the answer that the paper does not have.");
   expect(html).toContain(
     '<bdi class="value">0</bdi> <span class="none">or</span> <span class="none">no value</span>',
   );
