@@ -186,8 +186,8 @@ describe("the bundles that are deployed", () => {
     const aims = (spec: FunctionSpec) => {
       if (spec.install !== undefined) return Number.POSITIVE_INFINITY;
       // The aim is 800; ten more are for the words that settings accept (core/setting.ts), three for the requests and warnings of documents,
-      // four for what runs on auto take and say.
-      return spec.links.includes("bucket") || spec.links.includes("queues") ? 817 : 350;
+      // four for what runs on auto take and say, five for what dry runs share with the calls that make runs.
+      return spec.links.includes("bucket") || spec.links.includes("queues") ? 822 : 350;
     };
     const over = specs.filter(
       ([name, spec]) => behindRoutes.has(name) && (spec.maxBundleKb ?? Number.POSITIVE_INFINITY) > aims(spec),

@@ -125,7 +125,7 @@ export const functions = {
     // A webhook_url is refused when no signing secret is set.
     links: ["database", "bucket", "queues", "webhook"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 817,
+    maxBundleKb: 822,
   },
   // Reads runs and their items; deletes the objects of up to 1,000 items in one call.
   runs: {

@@ -305,6 +305,10 @@ describe("ocrlty batch --gt", () => {
     await json("/v1/ground_truths", { name: "two-names", content });
     await json("/v1/ground_truths", { name: "two-files", content });
     cli.file("two-files", JSON.stringify(content));
+    await Bucket.replace(batches.bucket, silent, "data/shared/wrong.jsonl", {
+      body: '{"file":"a.png","total":"1"}\n{"file":"b.png","total":1e999}\n',
+      contentType: "application/x-ndjson",
+    });
     const uploads = async () =>
       (await Bucket.list(batches.bucket, silent, { prefix: "uploads/" })).objects.map(({ rel }) => rel);
     const before = [await runs(), await uploads()];
@@ -317,7 +321,14 @@ describe("ocrlty batch --gt", () => {
       [["--gt", "nothing-called-so"], "no ground truth with this name"],
       [["--gt", "bad.jsonl"], "error: record 1 (0.jpg), line 1: total: is a number that loses digits"],
       [["--gt", "labels.csv"], "labels.csv is a table: convert it first"],
-      [["--gt", "shared/nosuch.jsonl"], "gt_path: there is nothing with this key"],
+      [
+        ["--gt", "shared/nosuch.jsonl"],
+        "shared/nosuch.jsonl is no file here, and as a key under the data root: gt_path: there is nothing with",
+      ],
+      [
+        ["--gt", "shared/wrong.jsonl"],
+        "error: record 2 (b.png), line 2: total: is a number that loses digits",
+      ],
       [["--gt", "/shared/nosuch.jsonl"], "error: there is no file /shared/nosuch.jsonl\n"],
       [["--gt", "./nosuch.jsonl"], "error: there is no file ./nosuch.jsonl\n"],
       [["--gt", ""], "--gt is empty"],

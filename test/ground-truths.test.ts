@@ -205,6 +205,60 @@ describe("a run", () => {
     expect((await batches.row("form-by-path")).evaluateBy).toEqual(evaluateBy);
   });
 
+  test("can be checked with its labels before it is made, also without pictures", async () => {
+    const { gt_id } = bodyOf(await keep("dry", { content: [{ file: "a.jpg", total: "1" }, { total: "2" }] }));
+    const contentType = "application/x-ndjson";
+    const put = (name: string, body: string) =>
+      Bucket.replace(batches.bucket, silent, `data/shared/${name}`, { body, contentType });
+    await put("dry.jsonl", '{"file":"a.jpg","total":"1"}\n{"img":"b.jpg","total":"2"}\n');
+    await put("wrong.jsonl", '{"file":"a.jpg","total":"1"}\n{"file":"b.jpg","total":1e999}\n');
+    await put("broken.json", '[{"file":"a.jpg"');
+    const runs = async () => {
+      const { items } = (await batches.loop.call("/v1/runs?limit=200")).body as {
+        items: { run_id: string }[];
+      };
+      return items.map(({ run_id }) => run_id);
+    };
+    const before = await runs();
+    const dry = (json: object, key = batches.loop.apiKey) =>
+      call("/v1/batch_extract", { key, json: { dry_run: true, ...json } });
+    const checked = async (json: object, key?: string) => (await dry(json, key)).body;
+    const refused = async (json: object, key?: string) => {
+      const answer = await dry(json, key);
+      const { message, param, details } = errorOf(answer);
+      return [answer.status, param, message, details.reason];
+    };
+    const none = { dry_run: true, is_known: false, items: null, skipped: null, labels: null };
+    expect(await checked({})).toEqual(none);
+    const stored = { gt_id, name: "dry", records: 2 };
+    expect(await checked({ gt_id }, debuggers)).toEqual({ ...none, labels: stored });
+    expect(await checked({ gt_id, manifest: manifest(), run_id: "dry" }, debuggers)).toEqual({
+      ...{ ...none, items: 1, labels: stored },
+    });
+    expect(await refused({ gt_id, gt_image_key: "img" }, debuggers)).toEqual([
+      ...[400, "gt_image_key"],
+      expect.stringContaining("no record has the member `img`, which names its picture: there are `file`"),
+      "gt_image_key",
+    ]);
+    const of = (name: string) => ({ gt_path: `shared/${name}` });
+    expect(await checked(of("dry.jsonl"))).toMatchObject({ labels: { gt_id: null, name: null, records: 2 } });
+    expect(await refused(of("wrong.jsonl"))).toEqual([
+      ...[400, "records.1.total"],
+      "line 2: records.1.total: is a number that loses digits: write it as a text, as it is printed",
+      "gt_bad_records",
+    ]);
+    expect((await refused(of("broken.json"))).slice(0, 2)).toEqual([400, "gt_path"]);
+    expect((await refused({ images_dir: "shared/nowhere" })).slice(0, 2)).toEqual([400, "images_dir"]);
+    expect((await refused({ manifest: [{ image_key: "shared/none.jpg" }] })).slice(0, 2)).toEqual([
+      400,
+      "image_key",
+    ]);
+    expect((await refused({ webhook_url: "https://127.0.0.1/" })).slice(0, 2)).toEqual([400, "webhook_url"]);
+    expect((await refused({ run_id: "by-path" })).slice(0, 1)).toEqual([409]);
+    expect((await refused({ task_id: "nosuch" })).slice(0, 2)).toEqual([400, "task_id"]);
+    expect(await runs()).toEqual(before);
+  });
+
   test("is refused with labels that are not there, not its key's, or not allowed", async () => {
     const { gt_id } = bodyOf(await keep("theirs", { content: labels }));
     const refusal = async (json: object, key = debuggers) => {

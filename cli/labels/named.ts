@@ -4,7 +4,7 @@ import { basename, resolve } from "node:path";
 import type { Target } from "#cli/server/answer";
 import { type Context, UsageError } from "#cli/terminal/context";
 import * as Text from "#cli/terminal/text";
-import { defaultImageKey } from "#core/ground-truth/record";
+import { defaultImageKey } from "#core/ground-truth/schema";
 import * as Id from "#core/id";
 import * as Known from "./known.ts";
 import * as Put from "./put.ts";
@@ -83,9 +83,9 @@ interface Found {
 }
 
 /**
- * The same for a run that is to be started, in two steps: first everything is looked up and checked, then a local file is
- * stored. Labels may also be a file under the data root, such as `shared/labels.jsonl`: a text with a slash that is neither a
- * local file nor a name of a ground truth. Throws as `idOf`, and AppError for an image key that no record has.
+ * The same for a run that is to be started, in two steps: first everything is looked up, and a local file is checked, then it
+ * is stored. Labels may also be a file under the data root, such as `shared/labels.jsonl`: a text with a slash that is neither a
+ * local file nor a name of a ground truth. Throws as `idOf`.
  */
 export async function ofRun(context: Context, server: Target, wish: Wish): Promise<Found> {
   const { labels, imageKey } = wish;
@@ -102,13 +102,5 @@ export async function ofRun(context: Context, server: Target, wish: Wish): Promi
   }
   if (gtId === undefined) throw missing(labels);
   const wire = { gt_id: gtId, ...key };
-  if (imageKey !== undefined) await checkKey(context, server, gtId, imageKey);
   return { wire, store: async () => wire };
-}
-
-/** Reads the records with another member for the picture's name than they were stored with. */
-async function checkKey(context: Context, server: Target, gtId: string, imageKey: string): Promise<void> {
-  const known = await Known.find(context, server, { which: gtId });
-  if (known.gt_image_key === imageKey) return;
-  for await (const _ of Known.recordsOf(context, known, imageKey));
 }

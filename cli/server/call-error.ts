@@ -25,7 +25,7 @@ export class CallError extends Error {
     about: {
       scope: "item" | "server";
       code: string;
-      status?: number;
+      status?: number | undefined;
       cause?: unknown;
       retryAfterMs?: number | undefined;
       limit?: Limit | undefined;

@@ -6,6 +6,7 @@ import { type Cut, Cutter, type Form } from "./cut.ts";
 import * as ImageKey from "./image-key.ts";
 import { limits } from "./limits.ts";
 import * as GroundTruthRecord from "./record.ts";
+import { defaultImageKey } from "./schema.ts";
 import * as Wrong from "./wrong.ts";
 
 /*
@@ -42,7 +43,7 @@ export async function* records(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: { imageKey?: string | undefined; mayBeUnnamed?: boolean } = {},
 ): AsyncGenerator<Raw> {
-  const imageKey = options.imageKey ?? GroundTruthRecord.defaultImageKey;
+  const imageKey = options.imageKey ?? defaultImageKey;
   const entries = entriesOf(decoded(unpacked(source)), imageKey);
   yield* judged(entries, { imageKey, mayBeUnnamed: options.mayBeUnnamed === true });
 }
@@ -56,7 +57,7 @@ export async function* ofValue(
   value: unknown,
   options: { imageKey?: string | undefined } = {},
 ): AsyncGenerator<Raw> {
-  const imageKey = options.imageKey ?? GroundTruthRecord.defaultImageKey;
+  const imageKey = options.imageKey ?? defaultImageKey;
   if (typeof value === "string") yield* records([Buffer.from(value)], options);
   else yield* judged(parsedEntries(value, imageKey), { imageKey, mayBeUnnamed: false });
 }

@@ -1,12 +1,10 @@
 import type { Issue } from "#core/error";
+import { defaultImageKey } from "./schema.ts";
 
 /*
  * Labels made by people. A record is a picture's name and its labels. Labels have the names of the task's fields, and
  * only the fields that are labeled are scored.
  */
-
-/** The member of a record that names its picture, unless another one is set (`gt_image_key`). */
-export const defaultImageKey = "file";
 
 /** The label of one value. A field without a label is not scored. */
 export type Labelled =

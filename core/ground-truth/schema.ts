@@ -1,10 +1,12 @@
 import * as z from "zod";
 import * as Id from "#core/id";
-import { defaultImageKey } from "./record.ts";
 
 /*
  * Requests and responses of the ground truth routes.
  */
+
+/** The member of a record that names its picture, unless another one is set (`gt_image_key`). */
+export const defaultImageKey = "file";
 
 const Name = z
   .string()

@@ -128,6 +128,10 @@ const sources = ["manifest", "manifest_ref", "images_dir"] as const;
 export const BatchRequest = z
   .strictObject({
     ...common,
+    dry_run: z.boolean().default(false).meta({
+      description:
+        "True: everything is checked, the labels with all of their records, and no run is made. Then the source may be left out, for a check before the pictures are uploaded.",
+    }),
     limit: z.int().min(1).optional().meta({ description: "Only the first so many items." }),
     manifest: z
       .array(ManifestLine)
@@ -165,7 +169,7 @@ export const BatchRequest = z
   })
   .superRefine((request, context) => {
     const given = sources.filter((each) => request[each] !== undefined);
-    if (given.length !== 1)
+    if (given.length !== 1 && !(request.dry_run && given.length === 0))
       for (const path of given.length === 0 ? sources.slice(0, 1) : given)
         context.addIssue({
           code: "custom",
@@ -178,7 +182,16 @@ export const BatchRequest = z
   })
   .meta({
     id: "BatchRequest",
-    oneOf: oneOf(sources),
+    oneOf: [
+      ...oneOf(sources),
+      {
+        properties: {
+          dry_run: { const: true },
+          ...Object.fromEntries(sources.map((name) => [name, { not: {} }])),
+        },
+        required: ["dry_run"],
+      },
+    ],
     dependentRequired: { glob: ["images_dir"], exts: ["images_dir"] },
   });
 export type BatchRequest = z.output<typeof BatchRequest>;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
 import { invalidRequest } from "#core/error";
+import { DryRun } from "#core/run/dry-run";
 import { BatchRequest, RerunRequest, Run } from "#core/run/schema";
 import * as Serialize from "#core/run/serialize";
 import * as Create from "#core/run/source/create";
@@ -65,10 +66,18 @@ export const operations = {
       "Takes exactly one of `manifest`, `manifest_ref` and `images_dir`. Every line is checked before anything is read: all mistakes come in one 400, in `details.issues[] {line, path, message}` (the first 100) and `details.issue_count`. A request that is too large to check within the call (over 1,000 items) is checked afterwards: its run is `planning`, and becomes `failed` with the same details if something is wrong. For a folder, `skipped` counts by reason the files that did not become items; a glob that matches nothing is an error.",
     body: BatchRequest,
     bodyAs: "unchecked",
-    responses,
+    responses: {
+      200: { description: "With `dry_run`: nothing is wrong, and nothing was made", schema: DryRun },
+      ...responses,
+    },
     errors: ["invalid_request_id"],
-    run: async ({ body, call }) =>
-      answer(await Create.create(services(Bucket.connect()), call.log, Create.parse(body), callerOf(call))),
+    run: async ({ body, call }) => {
+      const input = Create.parse(body);
+      const given = [services(Bucket.connect()), call.log, input, callerOf(call)] as const;
+      return input.dry_run
+        ? { status: 200, body: await (await dryRun())(...given) }
+        : answer(await Create.create(...given));
+    },
   }),
   "POST /v1/batch_extract_upload": operation({
     summary: "Read many pictures that come with the call",
@@ -92,6 +101,9 @@ export const operations = {
       answer(await (await rerun())(services(Bucket.connect()), call.log, body, callerOf(call))),
   }),
 };
+
+/** Loaded on demand, as most calls make a run. */
+const dryRun = async () => (await import("#core/run/source/dry-run")).dryRun;
 
 /** Loaded on demand: most runs are new ones. */
 const rerun = async () => (await import("#core/run/source/rerun")).rerun;

@@ -106,10 +106,9 @@ export async function serve(): Promise<Api> {
   }
 
   function batch(body: Record<string, unknown>, response: ServerResponse) {
+    if (body.dry_run === true) return send(response, 200, { dry_run: true });
     const id = String(body.run_id);
     if (!api.runs.has(id)) {
-      if (body.manifest === undefined && !api.uploads.has(String(body.manifest_ref)))
-        return send(response, 400, { error: { ...error("invalid_request").error, param: "manifest_ref" } });
       const lines = Array.isArray(body.manifest)
         ? body.manifest
         : String(api.uploads.get(String(body.manifest_ref)))

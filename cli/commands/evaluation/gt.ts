@@ -11,7 +11,7 @@ import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context
 import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
-import { defaultImageKey } from "#core/ground-truth/record";
+import { defaultImageKey } from "#core/ground-truth/schema";
 
 const about = `
 A ground truth is what people say stands on papers: a record a picture, with the names of the task's fields. What is left out is

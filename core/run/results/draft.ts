@@ -3,6 +3,7 @@ import * as Bucket from "#core/bucket/bucket";
 import { AppError } from "#core/error";
 import type { Raw } from "#core/ground-truth/read";
 import * as GroundTruthRecord from "#core/ground-truth/record";
+import { defaultImageKey } from "#core/ground-truth/schema";
 import * as Lines from "#core/lines";
 import type { Log } from "#core/log";
 import * as Files from "#core/run/results/files";
@@ -50,7 +51,7 @@ function draftOf(
 ): Raw {
   const picture = file ?? custom_id;
   const image = picture === null || document === undefined ? picture : `${picture}#${document}`;
-  const named = image === null ? {} : { [GroundTruthRecord.defaultImageKey]: image };
+  const named = image === null ? {} : { [defaultImageKey]: image };
   const value = { ...named, draft: true, fields: status === "succeeded" ? result : {} };
   const { record } = GroundTruthRecord.parse(value, { index });
   if (status === "succeeded" && record !== undefined) return { index, value, record };

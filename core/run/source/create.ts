@@ -35,7 +35,11 @@ const readAtOnceBytes = 1024 * 1024;
 /**
  * A request whose inline lines were not checked yet: their mistakes are reported together with those of the pictures.
  */
-type BatchInput = Omit<BatchRequest, "manifest"> & { manifest?: readonly unknown[] | undefined };
+export type BatchInput = Omit<BatchRequest, "manifest" | "dry_run"> & {
+  manifest?: readonly unknown[] | undefined;
+  /** Only told: its caller takes `dryRun` in place of `create`. */
+  dry_run?: boolean | undefined;
+};
 
 /**
  * Checks everything of a request except the lines of its manifest, which `create` checks.
@@ -149,7 +153,7 @@ const sourceOf = (input: BatchInput): "manifest" | "manifest_ref" | "images_dir"
  * What determines the run. A URL counts without its signature, because a repeat may have signed it again. Malformed
  * lines count as they are; the call fails anyway.
  */
-function payloadOf(input: BatchInput): unknown {
+export function payloadOf(input: BatchInput): unknown {
   const { task_id, concurrency, persist_inputs, webhook_url, limit, manifest } = input;
   const lines = manifest?.map((value, i) => {
     const { entry } = Line.check(value, i + 1);
@@ -188,7 +192,12 @@ type Source = ({ pictures: Resolve.Picture[] } | { planning: Planning }) & {
 };
 
 /** Checks a source as far as a call has time for it. @throws AppError as `create`. */
-async function read(services: RunStores, log: Log, input: BatchInput, caller: Begin.Caller): Promise<Source> {
+export async function read(
+  services: RunStores,
+  log: Log,
+  input: BatchInput,
+  caller: Begin.Caller,
+): Promise<Source> {
   const { principal, deadline } = caller;
   const looking = { viewer: { keyId: principal.keyId, allKeys: reachesAll(principal) }, deadline };
   if (input.manifest !== undefined) {

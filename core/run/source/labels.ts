@@ -2,7 +2,7 @@ import * as Bucket from "#core/bucket/bucket";
 import type * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import * as GroundTruth from "#core/ground-truth/ground-truth";
-import { defaultImageKey } from "#core/ground-truth/record";
+import { defaultImageKey } from "#core/ground-truth/schema";
 import * as Wrong from "#core/ground-truth/wrong";
 import type { Principal } from "#core/key/key";
 import { reachesAll } from "#core/key/visible";

@@ -1,0 +1,28 @@
+import * as z from "zod";
+import { Skipped } from "./skipped.ts";
+
+/** The answer of a dry run. */
+export const DryRun = z
+  .object({
+    dry_run: z.literal(true),
+    is_known: z.boolean().meta({
+      description: "An earlier call made this very run: the call itself would answer with it.",
+    }),
+    items: z.int().nullable().meta({
+      description:
+        "How many items the run would have; null without a source, and for one that is so large that it is checked after the call.",
+    }),
+    skipped: Skipped.nullable().meta({ description: "As in a run of `images_dir`; null for other sources." }),
+    labels: z
+      .object({
+        gt_id: z.string().nullable().meta({ description: "Null for a `gt_path`." }),
+        name: z.string().nullable(),
+        records: z.int().nullable().meta({
+          description: "Null where they are so many that the call had no time to read them all.",
+        }),
+      })
+      .nullable()
+      .meta({ description: "Null without `gt_id` and `gt_path`." }),
+  })
+  .meta({ id: "DryRun" });
+export type DryRun = z.output<typeof DryRun>;
