@@ -6,6 +6,7 @@ import sharp from "sharp";
 import { Decoder } from "#core/document/decoder";
 import * as Document from "#core/document/document";
 import { packageRoot } from "#local/home/home";
+import { cpuSeconds, peakMb } from "./support/process.ts";
 
 /**
  * `npm run bench -- heif [--json]`: what a HEIC of 12 megapixels costs from its bytes to the JPEG that is sent, in a warm
@@ -83,18 +84,6 @@ function convert(from: string, to: string): number {
   const children = told.trim().split("\n").at(-1) ?? "";
   const seconds = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => Number(m) * 60 + Number(s));
   return seconds.reduce((sum, each) => sum + each, 0);
-}
-
-/** User and system time of a process, from Linux's /proc. */
-function cpuSeconds(pid: number | undefined): number {
-  if (pid === undefined) return 0;
-  const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-function peakMb(pid: number | undefined): number {
-  const status = fs.readFileSync(`/proc/${pid}/status`, "utf8");
-  return Math.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024);
 }
 
 const rounded = (value: number) => Math.round(value * 100) / 100;

@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   "dev-labels": () => import("./dev-labels.ts"),
   doors: () => import("./doors.ts"),
   evaluation: () => import("./evaluation/main.ts"),
+  guards: () => import("./guards/main.ts"),
   look: () => import("./look/main.ts"),
   heif: () => import("./heif.ts"),
   pdf: () => import("./pdf.ts"),

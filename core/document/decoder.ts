@@ -18,7 +18,7 @@ interface Options {
   program(): Promise<string>;
   /** Longest time for one order, including the start of the process. */
   limitMs: number;
-  /** What one order may use beside it. */
+  /** What a page may use beside it. */
   bounds: Omit<ProcessGuards, "wallMs">;
 }
 
@@ -42,7 +42,7 @@ interface Work {
   megapixels?: number | undefined;
   signal?: AbortSignal | undefined;
 }
-/** What one order may use: its time by the clock, its CPU, and the memory of its process. */
+/** The time of an order by the clock, the CPU of a page, and the memory of the process. */
 interface Allowance extends Usage.Bounds {
   wallMs: number;
 }
@@ -145,10 +145,9 @@ export class Decoder {
 
   #allowance({ megapixels = 0 }: Work): Allowance {
     const { limitMs, bounds } = this.#options;
-    const further = Math.max(0, megapixels - bounds.freeMegapixels);
     return {
       wallMs: limitMs,
-      cpuMs: Math.round(bounds.cpuMs + further * bounds.cpuMsPerMegapixel),
+      cpuMs: Math.round(bounds.cpuMs + megapixels * bounds.cpuMsPerMegapixel),
       residentBytes: bounds.residentBytes,
     };
   }
@@ -180,6 +179,8 @@ class Process {
   readonly #started: Promise<ChildProcess>;
   #holds = "";
   #orders = 0;
+  /** The page of the last order, and the CPU that it has taken since it was drawn last. */
+  #page = { key: "", spentMs: 0 };
   #settle: ((outcome: Outcome) => void) | undefined;
 
   constructor(program: Promise<string>) {
@@ -226,7 +227,10 @@ class Process {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.#settle = resolve;
     const timer = setTimeout(() => resolve("late"), allowance.wallMs);
-    let unwatch = () => {};
+    const key = `${sha256} ${job.index}`;
+    if (this.#page.key !== key) this.#page = { key, spentMs: 0 };
+    const page = this.#page;
+    let unwatch = () => 0;
     const onAbort = () => resolve("aborted");
     if (signal?.aborted) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true });
@@ -238,7 +242,7 @@ class Process {
         child.send(order, () => undefined);
         if (!known) child.stdin?.write(bytes);
         this.#holds = sha256;
-        const cpuMs = allowance.cpuMs + (this.#ready ? 0 : startCpuMs);
+        const cpuMs = allowance.cpuMs - page.spentMs + (this.#ready ? 0 : startCpuMs);
         if (this.#settle === resolve && child.pid !== undefined)
           unwatch = Usage.watch(child.pid, { ...allowance, cpuMs }, (what) => resolve({ passed: what }));
       },
@@ -249,7 +253,8 @@ class Process {
       return await promise;
     } finally {
       clearTimeout(timer);
-      unwatch();
+      const usedMs = unwatch();
+      page.spentMs = job.op === "encode" ? 0 : page.spentMs + usedMs;
       signal?.removeEventListener("abort", onAbort);
       this.#settle = undefined;
     }

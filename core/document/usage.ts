@@ -37,12 +37,12 @@ export interface Bounds {
 const everyMs = 100;
 
 /**
- * Looks at a process every tenth of a second, and says once what it has passed.
- * @returns ends the watch.
+ * Looks at a process every tenth of a second, and says what it has passed.
+ * @returns ends the watch, and gives the CPU that was used since its begin, in ms.
  */
-export function watch(pid: number, bounds: Bounds, passed: (what: "cpu" | "memory") => void): () => void {
+export function watch(pid: number, bounds: Bounds, passed: (what: "cpu" | "memory") => void): () => number {
   const before = usageOf(pid);
-  if (before === undefined) return () => undefined;
+  if (before === undefined) return () => 0;
   const timer = setInterval(() => {
     const now = usageOf(pid);
     if (now === undefined) return;
@@ -50,5 +50,8 @@ export function watch(pid: number, bounds: Bounds, passed: (what: "cpu" | "memor
     else if (now.cpuMs - before.cpuMs > bounds.cpuMs) passed("cpu");
   }, everyMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return () => {
+    clearInterval(timer);
+    return (usageOf(pid)?.cpuMs ?? before.cpuMs) - before.cpuMs;
+  };
 }

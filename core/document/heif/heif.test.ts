@@ -7,6 +7,7 @@ import { Decoder } from "#core/document/decoder";
 import * as Document from "#core/document/document";
 import * as HangingHeic from "#core/document/fixtures/hanging-heic";
 import { AppError } from "#core/error";
+import { guards } from "#spec/guards";
 import { inspect } from "#test/support/inspect";
 
 /*
@@ -121,7 +122,11 @@ const isAlive = (pid: number) => {
 
 test("a library that never returns is ended with its process at the deadline, and the next HEIC is read", async () => {
   const limitMs = 3_000;
-  const decoder = new Decoder({ program: async () => HangingHeic.url, limitMs });
+  const decoder = new Decoder({
+    program: async () => HangingHeic.url,
+    limitMs,
+    bounds: { ...guards.process, cpuMs: 600_000 },
+  });
   try {
     const { first } = await Document.open(read("odd-size.heic"), { decoder });
     expect(first.width).toBe(HangingHeic.hangingWidth);

@@ -48,6 +48,15 @@ describe("what a HEIC would cost is judged by its tables, before a decoder reads
     expect(told(heif([...deep, megapixel]))).toEqual(refused("too_much_to_decode"));
   });
 
+  test("the pixels of an AVIF, which take more memory", () => {
+    const megapixel = heif([{ type: "av01", size: [1000, 1000] }]);
+    expect(told(megapixel, { av1Megapixels: 1 })).toMatchObject({ width: 1000 });
+    expect(told(megapixel, { av1Megapixels: 0.9 })).toEqual(refused("too_much_to_decode"));
+    expect(told(heif([{ ...tile, size: [1000, 1000] }]), { av1Megapixels: 0.9 })).toMatchObject({
+      width: 1000,
+    });
+  });
+
   test("the size that the coded picture has by its own parameters, whatever the container says", () => {
     const file = readFileSync(new URL("./fixtures/plain.heic", import.meta.url));
     expect(told(file, { decodedMegapixels: 0.01 })).toMatchObject({ width: 96, height: 64 });

@@ -55,17 +55,14 @@ function shown(items: Items.Items, bounds: HeifGuards): Still {
     )
     .map(({ from }) => itemOf(items, from));
   const pixels = [primary, ...planes].reduce((sum, item) => sum + pixelsOf(item, counting), 0);
-  if (pixels > bounds.decodedMegapixels * 1_000_000)
-    throw refused("too_much_to_decode", "the picture's parts have too many pixels: save it again as JPEG", {
-      limit_megapixels: bounds.decodedMegapixels,
-      megapixels: Math.round(pixels / 100_000) / 10,
-    });
+  checkPixels(pixels, bounds.decodedMegapixels);
   const codecs = new Set(
     [...counting.leaves].map(({ type }) => (hevc.has(type) ? "hevc" : type === "av01" ? "av1" : type)),
   );
   const [codec] = codecs;
   if (codecs.size !== 1 || (codec !== "hevc" && codec !== "av1"))
     throw refused("codec_not_read", "the picture is coded in a way that is not read: save it as JPEG or PNG");
+  if (codec === "av1") checkPixels(pixels, bounds.av1Megapixels);
   const [tile] = counting.leaves;
   return {
     codec,
@@ -74,6 +71,15 @@ function shown(items: Items.Items, bounds: HeifGuards): Still {
     // A grid's own color has priority; some writers give it only to the tiles.
     color: { ...colorOf(tile), ...colorOf(primary) },
   };
+}
+
+/** @throws AppError `too_much_to_decode`. */
+function checkPixels(pixels: number, megapixels: number): void {
+  if (pixels <= megapixels * 1_000_000) return;
+  throw refused("too_much_to_decode", "the picture's parts have too many pixels: save it again as JPEG", {
+    limit_megapixels: megapixels,
+    megapixels: Math.round(pixels / 100_000) / 10,
+  });
 }
 
 function itemOf(items: Items.Items, id: number): Items.Item {
