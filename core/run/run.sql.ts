@@ -9,6 +9,7 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 import type { Code, Details } from "#core/error";
+import type { Extract } from "#core/reading/schema";
 import type { Warning } from "#core/reading/warning";
 import type { MimeType } from "#spec/pictures";
 import type { Why } from "./auto.ts";
@@ -175,6 +176,9 @@ export const runTable = sqliteTable(
 export const runsBy = (name: "run_open" | "run_waiting" | "run_untold" | "run_expires" | "run_look_again") =>
   sql`${runTable} INDEXED BY ${sql.identifier(name)}`;
 
+/** What the answer says of its own worth: whether its rows are all there, and whether the picture could be read well. */
+export type Assessment = Partial<Pick<Extract, "complete" | "rows" | "quality">>;
+
 export const itemTable = sqliteTable(
   "item",
   {
@@ -236,6 +240,8 @@ export const itemTable = sqliteTable(
     schemaOk: integer("schema_ok", { mode: "boolean" }),
     /** Copied from the artifact; null if it has none. */
     warnings: text("warnings", { mode: "json" }).$type<Warning[]>(),
+    /** Copied from the artifact, as far as it has them; null where it has none, and of items from before it was stored. */
+    assessment: text("assessment", { mode: "json" }).$type<Assessment>(),
     errorCode: text("error_code").$type<Code>(),
     errorMessage: text("error_message"),
     errorDetails: text("error_details", { mode: "json" }).$type<Details>(),

@@ -151,6 +151,7 @@ const item: ItemRow = {
   result: '{"total":"1,00"}',
   schemaOk: true,
   warnings: [{ code: "pages_not_read", read: 1, of: 2 }],
+  assessment: { quality: { ok: true, reasons: [] } },
   errorCode: null,
   errorMessage: null,
   errorDetails: null,

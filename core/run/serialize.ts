@@ -100,6 +100,7 @@ export function item(run: Pick<RunRow, "runId" | "taskId">, row: Omit<ItemRow, "
     request_id: requestIdOf(run, row.index),
     artifact_rel: row.artifactRel,
     result: row.result === null ? null : (JSON.parse(row.result) as Item["result"]),
+    ...row.assessment,
     ...(row.errorCode === "answer_too_long" ? { complete: false as const } : {}),
     schema_ok: row.schemaOk,
     ...{ schema_errors: null, normalized: null, checks: null },

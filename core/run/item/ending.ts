@@ -8,7 +8,7 @@ import { type Artifact, askedNobody } from "#core/reading/schema";
 import { pagesOf, usedOf } from "#core/reading/used";
 import { pauseStatement } from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
-import { type ItemRow, itemTable as item, type RunRow, runTable } from "#core/run/run.sql";
+import { type Assessment, type ItemRow, itemTable as item, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import * as Recall from "#core/run/slots/recall";
 import * as Usage from "#core/usage/usage";
@@ -115,6 +115,9 @@ type Ended = Pick<
   | "error"
   | "result"
   | "documents"
+  | "complete"
+  | "rows"
+  | "quality"
   | "schema_ok"
   | "warnings"
   | "usage"
@@ -182,6 +185,7 @@ async function commit(
         pagesRead: pagesOf(artifact),
         schemaOk: artifact.schema_ok,
         warnings: artifact.warnings.length > 0 ? artifact.warnings : null,
+        assessment: assessmentOf(artifact),
         errorCode: error?.code ?? null,
         errorMessage: error?.message ?? null,
         errorDetails: error?.details ?? null,
@@ -219,6 +223,15 @@ async function commit(
     });
   }
   return Progress.outlookOf(results);
+}
+
+/** What lists of items say of it; null where nothing is known. */
+function assessmentOf({ complete, rows, quality }: Ended): Assessment | null {
+  const known = {
+    ...(rows === undefined ? {} : { complete: complete ?? null, rows }),
+    ...(quality === undefined ? {} : { quality }),
+  };
+  return Object.keys(known).length === 0 ? null : known;
 }
 
 /** The run's count of documents that have an answer; an item that was not split is one. */
