@@ -157,6 +157,8 @@ describe("what cannot be measured is said before anything is started", () => {
 
   test("models without an address, with a password, or twice", async () => {
     expect(await told([...usual, "wrong"], {})).toContain("--models NAME=URL, or set VLLM_BASE_URL");
+    // Before anything is read, as every other mistake.
+    expect(await told([...usual, both(), "--fail-under", "totl=0.5"])).toContain('there is no field "totl"');
     const secret = await told([...usual, "wrong=http://me:hush@127.0.0.1:1/v1"]);
     expect(secret).toContain("hold no user, password or query");
     expect(secret).not.toContain("hush");
@@ -179,7 +181,7 @@ describe("what cannot be measured is said before anything is started", () => {
     const few = await told(args("in", "few.jsonl"));
     expect(few).toContain("7 pictures without labels, not read: 1.png, 2.png");
     expect(few).toContain("1 record of few.jsonl without a picture in in: z.png");
-    expect(few).toContain("1 labeled receipts cannot tell two models apart: among 1 field at least 6");
+    expect(few).toContain("1 labeled receipt cannot tell two models apart: among 1 field at least 6");
     expect(await told(args("in", "words.jsonl"))).toContain("no field that receipt_fields_v1 reads");
     expect(await told([...usual, both(), "--task", "nothing_v1"])).toContain("no task nothing_v1");
   });

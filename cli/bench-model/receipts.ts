@@ -52,7 +52,7 @@ export async function collect(context: Context, task: Task.Task, wish: Wish): Pr
   const least = Statistics.leastDiscordant(fields.length);
   if (wish.isCompared && found.documents < least)
     throw new UsageError(
-      `${found.documents} labeled receipts cannot tell two models apart: among ${Text.counted(fields.length, "field")} at least ${least} must change sides (docs/evaluation.md). Add labels, or take --no-verdict for the figures alone`,
+      `${Text.counted(found.documents, "labeled receipt")} cannot tell two models apart: among ${Text.counted(fields.length, "field")} at least ${least} must change sides (docs/evaluation.md). Add labels, or take --no-verdict for the figures alone`,
     );
   return { entries: found.entries, file, documents: found.documents };
 }

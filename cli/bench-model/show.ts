@@ -1,4 +1,6 @@
 /** The bench as one table: a column for each model. */
+
+import { ambiguousLines } from "#cli/evals/show";
 import type { Context } from "#cli/terminal/context";
 import * as Table from "#cli/terminal/table";
 import * as Text from "#cli/terminal/text";
@@ -90,7 +92,8 @@ function verdict({ models }: Bench): Row[] {
 function legend({ task_id, documents, gt_sha256, concurrency, rounds, models }: Bench): string[] {
   const tested = models.find(({ diff }) => diff !== null)?.diff;
   return [
-    `${task_id}, ${documents} documents, labels ${(gt_sha256 ?? "").slice(0, 12)}, ${concurrency} at once, ${rounds} rounds`,
+    `${task_id}, ${Text.counted(documents, "document")}, labels ${(gt_sha256 ?? "").slice(0, 12)}, ${concurrency} at once, ${Text.counted(rounds, "round")}`,
+    ...ambiguousLines(models[0]?.evaluation.ambiguous_labels),
     "In brackets: intervals of 95 %. Donut's figures are its authors' on CORD's schema alone, else Donut-style.",
     "tokens: asked + answered. $: model seconds at GPU_COST_PER_HOUR.",
     ...(tested

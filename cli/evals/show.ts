@@ -153,7 +153,8 @@ function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
   ];
 }
 
-function ambiguousLines(ambiguous: Read.Shown["ambiguous_labels"]): string[] {
+/** How many labels can be read in several ways, and the first of them. */
+export function ambiguousLines(ambiguous: Read.Shown["ambiguous_labels"] | undefined): string[] {
   if (!ambiguous || ambiguous.count === 0) return [];
   const named = ambiguous.first.map(({ file, path, label }) => `${file ?? "(unnamed)"} ${path} ${label}`);
   const { count } = ambiguous;

@@ -86,6 +86,10 @@ async function bench(context: Context, dir: string, options: BenchOptions): Prom
   const turn = Options.wholeNumber("--turn", options.turn) ?? 16;
   const limit = Options.wholeNumber("--limit", options.limit);
   const bars = options.failUnder.map(Bar.parse);
+  Bar.checkFields(
+    bars,
+    task.fields.map(({ path }) => path),
+  );
   const named = Models.parse(context, options.models);
   const models = options.pixels === undefined ? named : Models.atSizes(named, options.pixels);
   const isCompared = options.verdict && models.length > 1;
@@ -93,7 +97,7 @@ async function bench(context: Context, dir: string, options: BenchOptions): Prom
   const wish = { dir, labels: options.gt, imageKey, limit, isCompared };
   const receipts = await Receipts.collect(context, task, wish);
   await Models.check(named, context.signal);
-  context.say(`${receipts.entries.length} receipts, ${models.length} models`);
+  context.say(`${Text.counted(receipts.entries.length, "receipt")}, ${Text.counted(models.length, "model")}`);
   const found = await Bench.run(context, models, receipts, {
     ...{ task, taskId: task.id, concurrency, imageKey, turn, isCompared, keep: options.keep === true },
   });

@@ -192,9 +192,11 @@ async function liveRun(
     const rows = seen.fields.map(({ field, same, changed }) => [field, String(same), String(changed)]);
     context.out(Table.table([["FIELD", "SAME", "CHANGED"], ...rows], context));
     const left = seen.not_compared > 0 ? `, ${seen.not_compared} have a result in one of the runs only` : "";
-    context.out(`${seen.same} of ${seen.compared} items are the same${left}\n`);
+    const are = seen.compared === 1 ? "item is" : "items are";
+    context.out(`${seen.same} of ${seen.compared} ${are} the same${left}\n`);
   }
-  return seen.same === seen.compared && seen.not_compared === 0 ? exit.ok : exit.items;
+  const isSame = seen.compared > 0 && seen.same === seen.compared && seen.not_compared === 0;
+  return isSame ? exit.ok : exit.items;
 }
 
 async function liveOne(

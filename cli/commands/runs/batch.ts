@@ -131,7 +131,7 @@ async function begin(context: Context, source: string | undefined, options: Batc
       entries,
     };
     State.save(context.env, state);
-    context.say(`${runId}: ${entries.length} pictures`);
+    context.say(`${runId}: ${Text.counted(entries.length, "picture")}`);
     return await carryOn(context, server, state, options);
   } finally {
     await close(context, server);

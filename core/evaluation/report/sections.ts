@@ -193,7 +193,7 @@ ${table(
       "Donut-style",
       "tree-edit accuracy",
       rateOf(donut.accuracy, donut.accuracy_interval),
-      `mean over ${Text.count(donut.documents)} documents`,
+      `mean over ${Text.counted(donut.documents, "document", "documents")}`,
     ],
     ["Donut-style", "F1", rateOf(donut.f1, donut.f1_interval), "micro over all values"],
     ...sroieRow,

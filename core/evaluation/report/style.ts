@@ -45,8 +45,8 @@ nav { display: flex; flex-wrap: wrap; gap: 0.2rem 1.1rem; margin: 1rem 0; }
 .bar { position: relative; display: block; height: 0.7rem; min-width: 8rem; border-radius: 3px; background: var(--line); overflow: hidden; }
 .bar i { position: absolute; inset: 0 auto 0 0; background: var(--accent); }
 .bar b { position: absolute; top: calc(50% - 1px); height: 2px; min-width: 2px; background: var(--fg); }
-.rated { display: grid; grid-template-columns: minmax(7rem, 1fr) max-content; gap: 0.7rem; align-items: center; white-space: nowrap; }
-.rated .bar { flex: none; width: 7rem; min-width: 0; }
+.rated { display: grid; grid-template-columns: 7rem max-content; gap: 0.7rem; align-items: center; white-space: nowrap; }
+.rated .bar { min-width: 0; }
 .scroll { overflow-x: auto; margin: 0.6rem 0; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.35rem 0.7rem; text-align: left; vertical-align: top; font-weight: 400; border-top: 1px solid var(--line); }
@@ -82,7 +82,6 @@ summary { cursor: pointer; padding: 0.2rem 0; }
   #fields th:first-child { max-width: 13rem; }
   .scroll code { font-size: 0.82em; }
   .rated { grid-template-columns: 4rem max-content; gap: 0.5rem; }
-  .rated .bar { width: 4rem; }
   #filter { position: static; }
   #filter label { display: grid; grid-template-columns: 4.5rem 1fr; width: 100%; align-items: center; }
   #f-text { width: 100%; }
