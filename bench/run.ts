@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   extract: () => import("./extract.ts"),
   "extract-look": () => import("./extract-look.ts"),
   "cold-start": () => import("./cold-start.ts"),
+  "auto-concurrency": () => import("./auto-concurrency.ts"),
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batches.ts"),
   canonical: () => import("./canonical.ts"),

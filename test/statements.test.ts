@@ -102,7 +102,9 @@ describe("every statement that core sends reads few rows, however much history t
     await db.query.update(extractTable).set({ status: "queued", leaseUntil: old });
 
     const extracts = await Extracts.reconcile(services, silent);
+    const auto = await waitingRun(1, { slots: 4, createdAt: old });
     const runs = await Runs.reconcile(services, silent);
+    await Window.fill(services, auto.runUid, silent);
 
     expect(claim?.kind).toBe("ours");
     expect(extracts).toMatchObject({ requeued: 1, interrupted: 1 });

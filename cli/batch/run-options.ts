@@ -1,7 +1,7 @@
 /** Options of the commands that start a run, and what the API calls them. */
 import type { Command } from "commander";
 import * as Output from "#cli/files/output";
-import type { Context } from "#cli/terminal/context";
+import { type Context, UsageError } from "#cli/terminal/context";
 import { batches, documents } from "#spec/limits";
 import * as Options from "./options.ts";
 
@@ -29,7 +29,7 @@ export function add(command: Command, defaults: { task: string; concurrency: str
     .option("--task <id>", `what to read (default: ${defaults.task})`)
     .option(
       "--concurrency <n>",
-      `items at the model server at once, 1 to ${maxConcurrency} (default: ${defaults.concurrency})`,
+      `items at the model server at once, 1 to ${maxConcurrency}, or auto: as many as bring more (default: ${defaults.concurrency})`,
     )
     .option("--run-id <id>", "your own id of the new run")
     .option(
@@ -54,7 +54,7 @@ export function add(command: Command, defaults: { task: string; concurrency: str
 /** The fields that both routes have. */
 interface Fields {
   task_id?: string;
-  concurrency?: number;
+  concurrency?: number | "auto";
   persist_inputs?: true;
   look?: false;
   max_pages?: number;
@@ -63,9 +63,18 @@ interface Fields {
   expires_after?: number;
 }
 
+/** Throws UsageError. */
+function concurrencyOf(text: string | undefined): number | "auto" | undefined {
+  if (text === "auto") return text;
+  const number = Number(text);
+  if (text === undefined || (/^\d+$/.test(text) && number >= 1 && number <= maxConcurrency))
+    return text === undefined ? text : number;
+  throw new UsageError(`--concurrency must be a whole number from 1 to ${maxConcurrency}, or auto`);
+}
+
 /** The options as fields of the API; those that were not given are left out. Throws UsageError. */
 export function fieldsOf(context: Pick<Context, "env">, options: RunOptions): Fields {
-  const concurrency = Options.wholeNumber("--concurrency", options.concurrency, maxConcurrency);
+  const concurrency = concurrencyOf(options.concurrency);
   const maxPages = Options.wholeNumber("--max-pages", options.maxPages, queuedPages);
   const { expiresAfter } = options;
   return {

@@ -219,6 +219,9 @@ function noteOf(run: Run): string {
     run.waiting_for ? `waiting for the ${run.waiting_for.replaceAll("_", " ")}` : "",
     run.status === "planning" || run.status === "finishing" ? run.status : "",
     failed > 0 ? `${failed} failed` : "",
+    run.status === "running" && typeof run.concurrency === "object"
+      ? `${run.concurrency.now} of at most ${run.concurrency.most} at once`
+      : "",
   ]
     .filter(Boolean)
     .join(", ");

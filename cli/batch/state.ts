@@ -22,7 +22,7 @@ const State = z.object({
   source: z.string(),
   options: z.object({
     task_id: z.string().optional(),
-    concurrency: z.number().optional(),
+    concurrency: z.union([z.number(), z.literal("auto")]).optional(),
     persist_inputs: z.boolean().optional(),
     look: z.boolean().optional(),
     max_pages: z.number().optional(),

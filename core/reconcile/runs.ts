@@ -8,6 +8,7 @@ import * as Repair from "#core/repair";
 import * as Remove from "#core/run/control/remove";
 import * as Stalled from "#core/run/control/stalled";
 import type * as Order from "#core/run/dispatch/order";
+import * as Overdue from "#core/run/dispatch/overdue";
 import * as Pause from "#core/run/dispatch/pause";
 import * as Progress from "#core/run/dispatch/progress";
 import * as Claim from "#core/run/item/claim";
@@ -78,6 +79,7 @@ export async function reconcile(services: RunStores, log: Log): Promise<Repairs>
   // Webhook calls that are due; no repair.
   const due = await Due.all(services);
   if (due > 0) log.info("webhooks_due", { sent: due });
+  await Overdue.order(services, log);
   await Allowance.sweep(services.db, new Date());
   log.info("reconciled_runs", { ...repairs });
   const away = outages.find((error) => error !== undefined);

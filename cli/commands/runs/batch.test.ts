@@ -57,6 +57,14 @@ describe("batch", () => {
     expect(new Set(rig.calls("PUT", /bucket/).map(({ key }) => key))).toEqual(new Set([undefined]));
   });
 
+  it("leaves the number of slots to the server unless it is given, and shows what the run has", async () => {
+    rig.pictures("a.jpg");
+    await rig.batch(["in", "--run-id", "r-auto"]);
+    expect(rig.api.runs.get("r-auto")?.body).toMatchObject({ concurrency: "auto" });
+    await rig.batch(["in", "--run-id", "r-named", "--concurrency", "auto"]);
+    expect(rig.api.runs.get("r-named")?.body).toMatchObject({ concurrency: "auto" });
+  });
+
   it("shows a table without --out, a line of JSON an item with --json, and says 1 when items failed", async () => {
     rig.pictures("a.jpg", "b.jpg");
     rig.api.onRun = ({ items }) => {
@@ -134,6 +142,7 @@ describe("batch", () => {
     ["a picture", ["in/a.jpg"], /neither a folder nor a \.jsonl manifest/],
     ["an empty folder", ["empty"], /there are no pictures/],
     ["a concurrency of 0", ["in", "--concurrency", "0"], /--concurrency must be a whole number from 1 to 64/],
+    ["a concurrency in words", ["in", "--concurrency", "most"], /from 1 to 64, or auto/],
     ["a concurrency of 65", ["in", "--concurrency", "65"], /1 to 64/],
     ["a concurrency of 1.5", ["in", "--concurrency", "1.5"], /1 to 64/],
     ["a limit of -1", ["in", "--limit", "-1"], /--limit/],

@@ -70,7 +70,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   const batchCommand = new Command("batch")
     .description("read a folder of pictures, or those of a manifest, as one run (POST /v1/batch_extract)")
     .argument("[source]", "a folder, or a .jsonl manifest");
-  RunOptions.add(batchCommand, { task: defaultTask, concurrency: "4" })
+  RunOptions.add(batchCommand, { task: defaultTask, concurrency: "auto" })
     .option("--limit <n>", "only the first N pictures")
     .option(
       "--gt <labels>",
@@ -93,7 +93,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
 async function begin(context: Context, source: string | undefined, options: BatchOptions): Promise<Exit> {
   if (source === undefined) throw new UsageError("name a folder of pictures or a .jsonl manifest");
   const limit = Options.wholeNumber("--limit", options.limit);
-  const request: State.State["options"] = RunOptions.fieldsOf(context, options);
+  const request: State.State["options"] = {
+    concurrency: "auto",
+    ...RunOptions.fieldsOf(context, options),
+  };
   checkBars(options, options.gt !== undefined);
   const runId = options.runId ?? Run.newId("batch");
   if (!isRunId(runId)) throw new UsageError(Options.badRunId);

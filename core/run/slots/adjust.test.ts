@@ -1,5 +1,6 @@
 import { eq, sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import * as Overdue from "#core/run/dispatch/overdue";
 import * as Window from "#core/run/dispatch/window";
 import * as Claim from "#core/run/item/claim";
 import * as Ending from "#core/run/item/ending";
@@ -142,6 +143,23 @@ test("a run with a fixed number keeps it, whatever was decided", async () => {
   await fill(run);
   expect(await slotsOf(run)).toEqual([0, 1, 2, 3, 4]);
   expect(await now(run)).toBeNull();
+});
+
+test("a run on auto that was not looked at for a while is looked at, and one that waits for the server is not", async () => {
+  const run = await made(20);
+  const times = { ...stores.services.times, slotsLookMs: 60_000 };
+  const ordered = async (lookedAt: Date, more: Partial<RunRow> = {}) => {
+    await query()
+      .update(runTable)
+      .set({ lookedAt, planN: sql`plan_n + 1`, waitingFor: null, ...more })
+      .where(eq(runTable.runUid, run.runUid));
+    const before = stores.orders();
+    await Overdue.order({ ...stores.services, times }, silent);
+    return stores.orders() - before;
+  };
+  expect(await ordered(new Date(Date.now() - 90_000))).toBe(1);
+  expect(await ordered(new Date())).toBe(0);
+  expect(await ordered(new Date(Date.now() - 90_000), { waitingFor: "model_server" })).toBe(0);
 });
 
 test("in random schedules never more items are at work than there were slots since the oldest began", async () => {

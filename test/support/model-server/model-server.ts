@@ -76,6 +76,8 @@ export interface Options {
   /** The bearer token; any other gets a 401. */
   apiKey?: string;
   port?: number;
+  /** The text of `GET /metrics`; without it the server has none. */
+  metrics?: () => string;
 }
 
 export interface ModelServer {
@@ -186,6 +188,10 @@ export async function start(options: Options = {}): Promise<ModelServer> {
         undefined,
         model,
       );
+    }
+    if (request.method === "GET" && request.url === "/metrics" && options.metrics !== undefined) {
+      response.end(options.metrics());
+      return;
     }
     if (request.method !== "POST" || request.url !== "/v1/chat/completions") {
       return await act(refused(404, { detail: "Not Found" }), response, undefined, model);
