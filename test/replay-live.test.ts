@@ -86,3 +86,13 @@ test("an extract is read again from its upload, else from the same file; what is
     ...{ status: 2, text: expect.stringContaining("is not kept (its upload was removed)") },
   });
 }, 60_000);
+
+test("a run without any result to compare is no success", async () => {
+  // Bytes that only begin like a picture.
+  cli.file("broken/a.jpg");
+  expect((await ocrlty("batch", "broken", "--run-id", "unread", "--keep-inputs")).status).toBe(1);
+  expect(await again("unread")).toMatchObject({
+    status: 1,
+    text: expect.stringContaining("0 of 0 items are"),
+  });
+}, 60_000);

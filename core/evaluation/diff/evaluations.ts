@@ -6,6 +6,7 @@ import * as Evaluation from "../evaluation.ts";
 import * as Read from "../read.ts";
 import * as Samples from "../samples.ts";
 import { compared } from "./compared.ts";
+import * as Pace from "./pace.ts";
 import * as Schema from "./schema.ts";
 
 /** Causes of different figures of two evaluations although no answer differs. */
@@ -52,9 +53,13 @@ export async function of(
       details: { reason: "other_task" },
     });
   const differs = differences(...rows);
+  const total = first.summary.documents + second.summary.documents;
+  const pace = { begunAt: Date.now(), deadline: deadline - reserveMs, total };
+  let read = 0;
   async function* lines({ samples_ref }: Read.Measured): AsyncGenerator<Buffer> {
     for await (const line of Samples.lines(bucket, log, samples_ref)) {
-      if (Date.now() > deadline - reserveMs)
+      read += 1;
+      if (Pace.isTooLong(pace, read, Date.now()))
         throw new AppError(
           "conflict",
           "there are too many documents for one call: `ocrlty diff` compares them",

@@ -1,0 +1,18 @@
+/** From when on the time of all documents can be told from that of those that were read. */
+const measuredMs = 3_000;
+/** A forecast may be this much too high: reading begins slowly. */
+const slack = 1.5;
+
+/**
+ * True once the documents that are left will not be read in time, so that a call need not use all of its time to say so.
+ * @param begunAt, deadline, now - epoch milliseconds. @param read, total - lines of both sides.
+ */
+export function isTooLong(
+  { begunAt, deadline, total }: { begunAt: number; deadline: number; total: number },
+  read: number,
+  now: number,
+): boolean {
+  if (now > deadline) return true;
+  const spentMs = now - begunAt;
+  return spentMs > measuredMs && (spentMs * total) / Math.max(1, read) > slack * (deadline - begunAt);
+}
