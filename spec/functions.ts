@@ -224,7 +224,7 @@ export const functions = {
     // To find out whether a message waits in the queue or was lost.
     asks: ["plan", "item", "single", "urgent"],
     sends: ["plan", "item", "single", "later", "urgent"],
-    maxBundleKb: 834,
+    maxBundleKb: 840,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them in one call.
   debug: {

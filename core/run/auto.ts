@@ -6,9 +6,9 @@ import { batches } from "#spec/limits";
 const { maxConcurrency } = batches;
 const width = `must be a whole number from 1 to ${maxConcurrency}, or auto`;
 
-/** One message for both forms: zod's own would name neither. */
+/** One message for both forms: zod's own would name neither, and a whole number outside the bounds is told by its form alone. */
 export const Concurrency = z
-  .union([z.int().min(1).max(maxConcurrency), z.literal("auto")], {
+  .union([z.int().min(1, width).max(maxConcurrency, width), z.literal("auto")], {
     error: ({ input }) => {
       if (input === null) return `${width}, not null: leave it out instead`;
       const isNumber = typeof input === "string" && /^\d+$/.test(input);
