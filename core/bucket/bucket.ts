@@ -239,6 +239,40 @@ export async function read(
 }
 
 /**
+ * Some bytes of an object, with its size and version; undefined if there is none, if its ETag is not `etag`, or if it ends
+ * before `from`.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function range(
+  bucket: Bucket,
+  log: Log,
+  rel: string,
+  { from, bytes, etag }: { from: number; bytes: number; etag?: string | undefined },
+): Promise<{ bytes: Uint8Array; total: number; etag: string } | undefined> {
+  const startedAt = Date.now();
+  const answer = await attemptUnless([404, 412, 416], { bucket, log, operation: "get" }, (abortSignal) =>
+    bucket.client.send(
+      new GetObjectCommand({
+        ...at(bucket, rel),
+        Range: `bytes=${from}-${from + bytes - 1}`,
+        ...(etag === undefined ? {} : { IfMatch: etag }),
+      }),
+      { abortSignal },
+    ),
+  );
+  if (answer === undefined) return undefined;
+  try {
+    const found = await whole(pieces(answer.Body as Readable, bucket.timeoutMs));
+    log.info("s3_get", { bytes: found.length, range: true, duration_ms: Date.now() - startedAt });
+    // "bytes 0-65535/1500000" (RFC 9110, 14.4); a store that ignores ranges sends all of it.
+    const total = Number(answer.ContentRange?.split("/")[1] ?? found.length);
+    return { bytes: found, total, etag: answer.ETag ?? "" };
+  } catch (thrown) {
+    throw unavailable(log, "get", thrown, startedAt);
+  }
+}
+
+/**
  * All bytes of an object of at most `maxBytes`.
  * @throws the error of `tooLarge`, and what `body` throws.
  */
@@ -308,6 +342,14 @@ export async function sign(
     { expiresIn: presignTtlS, signingDate: signedAt },
   );
   return { url, expires_at: new Date(signedAt.getTime() + presignTtlS * 1000).toISOString() };
+}
+
+/**
+ * A URL with which the model server fetches this object by itself, for so many seconds. A secret: it is neither logged nor
+ * stored.
+ */
+export async function link(bucket: Bucket, rel: string, seconds: number): Promise<string> {
+  return await getSignedUrl(bucket.client, new GetObjectCommand(at(bucket, rel)), { expiresIn: seconds });
 }
 
 /** Lists one key, to check that the bucket answers and accepts our credentials. */

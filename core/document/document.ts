@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import * as Decoder from "#core/document/decoder";
 import type { Found } from "#core/einvoice/einvoice";
 import { AppError } from "#core/error";
-import { maxAspectRatio } from "#core/image/budget";
+import { maxAspectRatio, sizeWithin } from "#core/image/budget";
+import type * as ByHeader from "#core/image/by-header";
 import type { Cut } from "#core/image/cut";
 import type { Header, Region } from "#core/image/encode";
 import * as Pages from "#core/image/pages";
@@ -11,9 +12,9 @@ import * as Structure from "#core/image/structure";
 import { turnedSize } from "#core/image/turned";
 import { names, sniff } from "#core/image/type";
 import type { Look } from "#core/look/look";
-import { sizes } from "#spec/limits";
 import { type MimeType, mimeTypes } from "#spec/pictures";
 import type { Size, Text } from "./format/format.ts";
+import { checkMegapixels } from "./megapixels.ts";
 import { pixelsOf } from "./resolution.ts";
 
 /*
@@ -33,14 +34,32 @@ export type { Text } from "./format/format.ts";
 
 /** The bytes that came, and the process that reads them. */
 interface File {
+  /** Empty where they were not read (`link`). */
   bytes: Uint8Array;
+  /** Bytes of the whole file. */
+  size: number;
   /** From the leading bytes; the type that a caller declared is ignored. */
   mimeType: MimeType;
-  sha256: string;
+  /** Null where they were not read. */
+  sha256: string | null;
+  /** A picture that needs no change and that the model server can fetch by itself. */
+  link?: Link | undefined;
   /** The decoder that read the header and still holds the bytes. */
   decoder: Decoder.Decoder;
   /** The password of an encrypted document. Only the decoder gets it. */
   password?: string | undefined;
+}
+
+/** An object in the bucket, judged by its header alone (#core/image/by-header). */
+export interface Link {
+  /** The object's version as it was judged. */
+  etag: string;
+  /** A URL with which the model server can fetch it; a secret. */
+  sign(): Promise<string>;
+  /** The same file, read and opened; from then on its bytes are used. @throws AppError as `open` does, `storage_unavailable`. */
+  read(): Promise<Document>;
+  /** True from `read` on. */
+  readonly isRead: boolean;
 }
 
 export interface Document extends File {
@@ -78,11 +97,15 @@ export interface Page extends File {
 }
 
 export interface Prepared {
+  /** Empty where there is a `url`. */
   bytes: Uint8Array;
+  /** Where the model server gets it; a secret. */
+  url?: string | undefined;
   mimeType: "image/jpeg" | "image/png";
   width: number;
   height: number;
-  sha256: string;
+  /** Null where the bytes were not read. */
+  sha256: string | null;
   /** False if `bytes` are the caller's own. */
   changed: boolean;
   /** Clockwise degrees by which it was turned beyond EXIF, from above -180 to 180. */
@@ -129,7 +152,7 @@ export async function open(bytes: Uint8Array, how: OpenOptions = {}): Promise<Do
   Structure.check(bytes, mimeType);
   const { password } = how;
   const decoder = how.decoder ?? Decoder.shared();
-  const file: File = { bytes, mimeType, sha256: sha256Of(bytes), decoder, password };
+  const file: File = { bytes, size: bytes.length, mimeType, sha256: sha256Of(bytes), decoder, password };
   const header = await headerOf(file, 0, how.signal);
   const isPicture = header.unit === "pixels";
   const counted = header.pages ?? 1;
@@ -143,6 +166,45 @@ export async function open(bytes: Uint8Array, how: OpenOptions = {}): Promise<Do
     first: pageOf(file, header, { number: 1, place: places[0] ?? { index: 0 } }),
     places,
   };
+}
+
+/** The document of a picture that was judged by its header and is not read unless it has to be. */
+export function linked({ size, ...header }: ByHeader.Header & { size: number }, link: Link): Document {
+  const file = { bytes: new Uint8Array(), size, mimeType: header.mimeType, sha256: null, link };
+  const megapixels = (header.width * header.height) / 1_000_000;
+  const at = { number: 1, index: 0, unit: "pixels", pixelAspect: 1, megapixels } as const;
+  const first: Page = { ...file, ...header, ...at, decoder: Decoder.shared() };
+  const decoder = first.decoder;
+  return {
+    ...file,
+    decoder,
+    kind: "picture",
+    pages: 1,
+    frames: 1,
+    repaired: false,
+    places: placesOf(1),
+    first,
+  };
+}
+
+/**
+ * True for a page that the model server fetches by itself: it needs no change for so many tokens. Nobody looks at such a
+ * page, because that needs its pixels.
+ */
+export function isLinked(
+  page: Page,
+  { maxImageTokens, encodeAs }: Pick<PrepareOptions, "maxImageTokens" | "encodeAs">,
+): page is Page & { link: Link } {
+  if (page.link === undefined || page.link.isRead || encodeAs !== undefined) return false;
+  const { width, height } = uprightSize(page, undefined);
+  const within = sizeWithin(width, height, maxImageTokens);
+  return within.width === width && within.height === height;
+}
+
+async function linkedTo(page: Page, link: Link): Promise<Prepared> {
+  const mimeType = page.mimeType === "image/png" ? "image/png" : "image/jpeg";
+  const sent = { bytes: page.bytes, mimeType, sha256: null, changed: false, turned: 0 } as const;
+  return { ...sent, ...uprightSize(page, undefined), url: await link.sign() };
 }
 
 const placesOf = (pages: number): Pages.Place[] => Array.from({ length: pages }, (_, index) => ({ index }));
@@ -161,8 +223,8 @@ export async function page(
   const place = document.places[number - 1];
   if (place === undefined) throw new RangeError("the document has no such page");
   if (place.directory !== undefined) Structure.checkPage(document.bytes, place.directory);
-  const { bytes, mimeType, sha256, decoder, password } = document;
-  const file = { bytes, mimeType, sha256, decoder, password };
+  const { bytes, size, mimeType, sha256, decoder, password } = document;
+  const file = { bytes, size, mimeType, sha256, decoder, password };
   return pageOf(file, await headerOf(file, place.index, how.signal), { number, place });
 }
 
@@ -177,8 +239,8 @@ export const alone = (document: Document, page: Page): Document => ({
 });
 
 async function headerOf(file: File, index: number, signal: AbortSignal | undefined): Promise<Header> {
-  const { bytes, mimeType, sha256, decoder, password } = file;
-  return await decoder.run({ op: "header", mimeType, index, password }, { bytes, sha256, signal });
+  const { mimeType, decoder, password } = file;
+  return await decoder.run({ op: "header", mimeType, index, password }, workOf(file, signal));
 }
 
 /** @throws AppError `invalid_image`, `image_too_large`. */
@@ -217,37 +279,23 @@ async function unsupported(bytes: Uint8Array): Promise<AppError> {
   });
 }
 
-function checkMegapixels(width: number, height: number): void {
-  const megapixels = (width * height) / 1_000_000;
-  if (megapixels <= sizes.imageMegapixels) return;
-  throw new AppError(
-    "image_too_large",
-    `the picture has more than ${sizes.imageMegapixels} megapixels: scale it down, 12 are plenty for a receipt`,
-    {
-      details: {
-        limit_megapixels: sizes.imageMegapixels,
-        megapixels: Math.round(megapixels * 10) / 10,
-        width,
-        height,
-      },
-    },
-  );
-}
-
 /**
  * Looks at the page once, before it is prepared (#core/look/look). A reduced copy is decoded, which replaces the test
  * decode of `prepare`: a broken or truncated file is `invalid_image` here already.
  */
 export async function look(page: Page, how: Pick<OpenOptions, "signal"> = {}): Promise<Look> {
-  return await page.decoder.run({ op: "look", ...targetOf(page) }, workOf(page, how.signal));
+  const read = await readOf(page);
+  return await read.decoder.run({ op: "look", ...targetOf(read) }, workOf(read, how.signal));
 }
 
-const workOf = ({ bytes, sha256, megapixels }: Page, signal: AbortSignal | undefined) => ({
-  bytes,
-  sha256,
-  megapixels,
-  signal,
+/** What a decoder gets. */
+const workOf = (file: File & { megapixels?: number }, signal?: AbortSignal) => ({
+  ...{ bytes: file.bytes, sha256: file.sha256 ?? "", megapixels: file.megapixels, signal },
 });
+
+/** The page with its bytes. @throws AppError as `Link.read` does. */
+const readOf = async (page: Page): Promise<Page> =>
+  page.link === undefined ? page : (await page.link.read()).first;
 
 const targetOf = ({ mimeType, index, password, width, height, orientation, pixelAspect, cut }: Page) => ({
   mimeType,
@@ -267,13 +315,15 @@ const targetOf = ({ mimeType, index, password, width, height, orientation, pixel
  *
  * Every picture is decoded completely, even if it is sent unchanged: a truncated file is `invalid_image`, never a
  * receipt without its last lines. Unusual but complete files (wrong scan parameters, bytes between markers) are
- * accepted.
+ * accepted. Only a picture that `isLinked` is not read.
  *
  * The same bytes and options give the same result. An abort rejects at once and ends the work. Throws `invalid_image`,
  * also for a picture that takes longer than the decoder's limit, or `inference_timeout` on an abort without a reason of
  * ours.
  */
-export async function prepare(page: Page, options: PrepareOptions): Promise<Prepared> {
+export async function prepare(given: Page, options: PrepareOptions): Promise<Prepared> {
+  if (isLinked(given, options)) return await linkedTo(given, given.link);
+  const page = await readOf(given);
   const { bytes, sha256 } = page;
   const { signal, maxImageTokens, jpegQuality, patch, encodeAs, look, seeksBlank, region } = options;
   const turn = look === undefined ? 0 : turnOf(look);
@@ -313,9 +363,9 @@ export async function embedded(
   how: Pick<OpenOptions, "signal"> = {},
 ): Promise<Found | undefined> {
   if (document.kind !== "pdf") return undefined;
-  const { bytes, mimeType, sha256, decoder, password } = document;
+  const { mimeType, decoder, password } = document;
   const job = { op: "embedded", mimeType, index: 0, password } as const;
-  return (await decoder.run(job, { bytes, sha256, signal: how.signal })).invoice;
+  return (await decoder.run(job, workOf(document, how.signal))).invoice;
 }
 
 /**

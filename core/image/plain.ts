@@ -49,7 +49,7 @@ export function isPlainPng(bytes: Uint8Array): boolean {
 }
 
 /** `IHDR` of a gray, color or palette picture without alpha, at most 8 bits a sample, methods as the format knows them. */
-function isPlainHeader(data: Uint8Array): boolean {
+export function isPlainHeader(data: Uint8Array): boolean {
   const [depth = 0, color = 0, compression, filter, interlace = 0] = data.subarray(8);
   const depths = { 0: [1, 2, 4, 8], 2: [8], 3: [1, 2, 4, 8] }[color];
   return (
@@ -75,7 +75,8 @@ const fixedSizes: Record<string, number[]> = {
 /** "Software: …", "Creation Time: …"; readers keep it in memory, so it has to be short. */
 const shortTextBytes = 512;
 
-function isHarmless(name: string, data: Uint8Array): boolean {
+/** True for a chunk beside the pixels that every reader may skip. */
+export function isHarmless(name: string, data: Uint8Array): boolean {
   if (name === "tEXt") {
     const key = data.indexOf(0);
     // Tools hide whole EXIF and XMP blocks under keys like "Raw profile type exif".
@@ -86,12 +87,13 @@ function isHarmless(name: string, data: Uint8Array): boolean {
   return fixedSizes[name]?.includes(data.length) ?? false;
 }
 
-function hasRightCrc(bytes: Uint8Array, { start, end }: Walk.Chunk): boolean {
+/** A wrong one makes Pillow refuse the file. */
+export function hasRightCrc(bytes: Uint8Array, { start, end }: Walk.Chunk): boolean {
   const stored = new DataView(bytes.buffer, bytes.byteOffset + end - 4, 4).getUint32(0);
   return crc32(bytes.subarray(start + 4, end - 4)) === stored;
 }
 
-const segment = {
+export const segment = {
   sof0: 0xc0,
   sof1: 0xc1,
   sof2: 0xc2,
@@ -133,7 +135,7 @@ export function isPlainJpeg(bytes: Uint8Array): boolean {
 }
 
 /** Precision, height (0: given later, by DNL), width, number of components, three bytes for each. */
-function isPlainFrame(data: Uint8Array): boolean {
+export function isPlainFrame(data: Uint8Array): boolean {
   const [precision, heightHigh, heightLow, , , components = 0] = data;
   const sized = heightHigh !== 0 || heightLow !== 0;
   return (
@@ -161,7 +163,8 @@ export function withoutMetadata(bytes: Uint8Array): Uint8Array | undefined {
   return isPlainJpeg(made) ? made : undefined;
 }
 
-function isPlainSegment(marker: number, data: Uint8Array): boolean {
+/** True for tables, comments, JFIF and Adobe's color mark. */
+export function isPlainSegment(marker: number, data: Uint8Array): boolean {
   switch (marker) {
     case segment.dht:
     case segment.dqt:
