@@ -23,8 +23,11 @@ export interface Server {
 }
 
 export interface Picture {
+  /** Empty where there is a `url`. */
   bytes: Uint8Array;
   mimeType: string;
+  /** Where the server fetches it by itself. It is signed, hence a secret. */
+  url?: string | undefined;
 }
 
 /** One question to the model. */
@@ -85,6 +88,7 @@ export async function complete(server: Server, ask: Ask, options: CallOptions): 
   emit("vllm_call_start", {
     images: ask.images.length,
     image_bytes: ask.images.reduce((sum, image) => sum + image.bytes.byteLength, 0),
+    image_urls: ask.images.filter(({ url }) => url !== undefined).length,
     max_tokens: ask.maxTokens,
     seed: ask.seed,
     response_format: constraintOf(ask, options.without),
@@ -234,9 +238,7 @@ function requestBody(
           { type: "text", text: ask.prompt },
           ...ask.images.map((image) => ({
             type: "image_url",
-            image_url: {
-              url: `data:${image.mimeType};base64,${Buffer.from(image.bytes).toString("base64")}`,
-            },
+            image_url: { url: image.url ?? dataUrl(image) },
           })),
           ...(ask.suffix === undefined ? [] : [{ type: "text", text: ask.suffix }]),
         ],
@@ -260,6 +262,9 @@ function requestBody(
   for (const field of without ?? []) delete body[field];
   return body;
 }
+
+const dataUrl = ({ bytes, mimeType }: Picture) =>
+  `data:${mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 
 /** How an answer is held to its schema. */
 type Constraint = "json_schema" | "structured_outputs" | "none";

@@ -16,6 +16,8 @@ export interface Fault {
   contextTooLong?: ContextTooLong;
   /** The server could not open the picture, or the model's processor refused it. */
   pictureRefused?: boolean;
+  /** The server did not fetch a picture from its URL: it may not, or it could not. */
+  pictureNotFetched?: boolean;
   /** "The model does not exist": wrong name, or weights still loading behind a router. */
   modelMissing?: boolean;
   /** Our fields that the server reports as unknown. */
@@ -83,6 +85,8 @@ export type AttemptKind =
   | "retry"
   | "smaller_picture"
   | "reencoded_picture"
+  /** The server did not take the picture by its URL. */
+  | "picture_as_bytes"
   | "without_field"
   | "another_seed"
   /** After an answer that did not fit: with all the room that is left. */
@@ -208,6 +212,12 @@ const picturePattern = new RegExp(
   "i",
 );
 
+/**
+ * Messages of vLLM 0.32 about a URL: a host that `--allowed-media-domains` does not list (400), the bucket's own 403 or 404
+ * (422; it quotes the URL, so no other pattern is tried), no connection or no answer (500).
+ */
+const fetchPattern = /fetch(?:ing)? (?:the )?(?:media|image)|allowed (?:media )?domains|parameter=image_url/i;
+
 /** The meaning of a non-200 answer, or of an error event in a stream. `body` is not kept: it may quote the request. */
 export function fromAnswer(status: number, headers: Pick<Headers, "get">, body: string, now: number): Fault {
   const fault: Fault = { kind: "status", status, fromModelServer: false, afterSend: true };
@@ -218,7 +228,8 @@ export function fromAnswer(status: number, headers: Pick<Headers, "get">, body: 
   fault.fromModelServer = true;
   if (status === 404 && modelMissingPattern.test(message)) fault.modelMissing = true;
   if (status === 503 && modelMissingPattern.test(message)) fault.modelMissing = true;
-  if (status === 400 || status === 422) {
+  if (fetchPattern.test(message)) fault.pictureNotFetched = true;
+  else if (status === 400 || status === 422) {
     const context = parseContextTooLong(message);
     if (context !== undefined) fault.contextTooLong = context;
     else if (picturePattern.test(message)) fault.pictureRefused = true;
@@ -348,6 +359,7 @@ export function parseContextTooLong(text: string): ContextTooLong | undefined {
 export function reasonOf(fault: Fault): string {
   if (fault.contextTooLong !== undefined) return "context_too_long";
   if (fault.pictureRefused) return "picture_refused";
+  if (fault.pictureNotFetched) return "picture_not_fetched";
   if (fault.modelMissing) return "model_missing";
   if (fault.schemaRefused) return "schema_refused";
   switch (fault.kind) {

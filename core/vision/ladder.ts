@@ -2,16 +2,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type AppError, type Code, from } from "#core/error";
 import type { JsonObject } from "#core/vision/answer/json";
 import { salvage } from "#core/vision/answer/salvage";
+import type { Answer, AskOptions } from "#core/vision/asked";
 import * as Backoff from "#core/vision/backoff";
+import * as ByUrl from "#core/vision/by-url";
 import * as Complete from "#core/vision/complete";
-import type { Completion, TokenLogprob } from "#core/vision/completion";
+import type { Completion } from "#core/vision/completion";
 import {
   type AttemptKind,
   type AttemptRecord,
   type ContextTooLong,
   type Fault,
   reasonOf,
-  type Usage,
   usageOf,
   VisionError,
 } from "#core/vision/fault";
@@ -20,39 +21,8 @@ import { type Judged, judge } from "#core/vision/judge";
 import * as Outage from "#core/vision/outage";
 import { modelThinks } from "#core/vision/reasoning";
 import * as RefusedFields from "#core/vision/refused-fields";
-import type { Fit, Room } from "#core/vision/room";
+import type { Fit } from "#core/vision/room";
 import { classify, suspect } from "#core/vision/verdict";
-
-export interface AskOptions {
-  signal?: AbortSignal | undefined;
-  /** Epoch milliseconds by which everything here ends. */
-  deadline: number;
-  onEvent?: ((event: Complete.Event) => void) | undefined;
-  /** Encodes the pictures again after the server refused them; undefined if that was done before. */
-  onPictureRefused?: (() => Promise<Complete.Picture[] | undefined>) | undefined;
-  /** Divides the context between picture and answer; without it, neither is changed if they do not fit. */
-  room?: Pick<Room, "contextTokens" | "counted" | "grown" | "larger" | "full" | "refused"> | undefined;
-  /** Pauses between retries; the server's `Retry-After` has precedence. */
-  backoff?: Backoff.Backoff | undefined;
-  probeTimeoutMs?: number | undefined;
-  /** Ends the question after a suspect call, even if the server still answers (core/vision/verdict.ts). */
-  endOnSuspect?: boolean | undefined;
-  /** An answer that used up its tokens with so many whole rows ends the question: the caller asks for the others. */
-  continuedFrom?: number | undefined;
-  /** 0 up to 1; replaced in tests. */
-  random?: (() => number) | undefined;
-}
-
-export interface Answer {
-  value: JsonObject;
-  rawText: string;
-  finishReason: string;
-  /** The sum over all attempts. */
-  usage: Usage;
-  attempts: AttemptRecord[];
-  model: string;
-  logprobs: TokenLogprob[] | null;
-}
 
 const maxRetries = 4;
 /** A retry is made only if at least this much time is left after the pause. */
@@ -83,6 +53,8 @@ export class Ladder {
   /** True after the room was checked once for an answer that did not fit; it is not checked again. */
   #resized = false;
   #reencoded = false;
+  /** Why a picture by URL was not taken. */
+  #notFetched: string | undefined;
   #rawText = "";
   #finishReason: string | null = null;
 
@@ -125,6 +97,7 @@ export class Ladder {
     Object.assign(record, { ms, status: 200, first_token_ms, finish_reason, usage });
     this.#attempts.push(record);
     RefusedFields.note(this.#server, this.#without);
+    this.#noteUrls();
     if (this.#question.suffix === undefined) this.#options.room?.counted(completion.usage);
     this.#rawText = completion.text.trim() === "" ? completion.reasoning : completion.text;
     this.#finishReason = completion.finishReason;
@@ -237,7 +210,7 @@ export class Ladder {
     // Servers differ in whether they count the end of the text, so the count may be off by one.
     const clipped = usage !== null && usage.prompt_tokens > 0 && usage.completion_tokens < askedTokens - 1;
     const isText = completion.text.trim() !== "";
-    const larger = clipped || !isText ? undefined : await this.#fitted(room?.larger(askedTokens));
+    const larger = clipped || !isText ? undefined : await this.#orStopped(room?.larger(askedTokens));
     if (larger !== undefined) return this.#resize(larger);
     const rows = salvage(completion.text)?.rows ?? 0;
     if (!clipped && rows >= (this.#options.continuedFrom ?? Number.POSITIVE_INFINITY))
@@ -246,7 +219,7 @@ export class Ladder {
     if (!this.#resized && room !== undefined && isText) {
       this.#resized = true;
       if (clipped) {
-        const fit = await this.#fitted(room.full(usage));
+        const fit = await this.#orStopped(room.full(usage));
         if (fit !== undefined) return this.#resize(fit);
       } else {
         const maxTokens = room.grown(usage, askedTokens);
@@ -282,10 +255,10 @@ export class Ladder {
     this.#maxTokens = fit.maxTokens;
   }
 
-  /** The result of fitting the room; if it throws, the question ends with the calls so far. */
-  async #fitted(fit: Promise<Fit | undefined> | undefined): Promise<Fit | undefined> {
+  /** What comes of it; if it throws, the question ends with the calls so far. */
+  async #orStopped<T>(made: Promise<T> | undefined): Promise<T | undefined> {
     try {
-      return await fit;
+      return await made;
     } catch (thrown) {
       throw this.#stopped(from(thrown));
     }
@@ -302,6 +275,7 @@ export class Ladder {
       this.#kind = "without_field";
       return;
     }
+    if (ByUrl.isUsed(this.#images) && ByUrl.mayBeToBlame(fault) && (await this.#asBytes(fault))) return;
     const verdict = classify(fault);
     if (verdict === "refused") throw this.#end("inference_failed", reasonOf(fault), fault);
     if (verdict === "outage") await this.#confirmOutage(fault);
@@ -333,7 +307,7 @@ export class Ladder {
   }
 
   async #refit(said: ContextTooLong, fault: Fault): Promise<void> {
-    const fit = await this.#fitted(this.#options.room?.refused(said) ?? Promise.resolve(undefined));
+    const fit = await this.#orStopped(this.#options.room?.refused(said) ?? Promise.resolve(undefined));
     if (fit === undefined) throw this.#end("inference_failed", "context_too_long", fault);
     this.#resize(fit);
   }
@@ -347,6 +321,24 @@ export class Ladder {
     this.#images = images;
     this.#kind = "reencoded_picture";
     return true;
+  }
+
+  /** False if the pictures cannot be had as bytes. */
+  async #asBytes(fault: Fault): Promise<boolean> {
+    const images = await this.#orStopped(this.#options.onNotFetched?.());
+    if (images === undefined) return false;
+    this.#images = images;
+    this.#kind = "picture_as_bytes";
+    this.#notFetched = reasonOf(fault);
+    return true;
+  }
+
+  /** What an answer says about pictures by URL: the server fetches them, or takes bytes alone. */
+  #noteUrls(): void {
+    if (ByUrl.isUsed(this.#images)) ByUrl.works(this.#server);
+    if (this.#notFetched !== undefined && ByUrl.turnOff(this.#server))
+      this.#options.onUrlsOff?.(this.#notFetched);
+    this.#notFetched = undefined;
   }
 
   /** Leaves out fields that the server refused; false if it was asked without them already. */

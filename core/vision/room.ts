@@ -237,6 +237,12 @@ export class Room {
     return this.#sent;
   }
 
+  /** The same pictures once more: their source has changed from a URL to bytes. */
+  async again(): Promise<Picture[]> {
+    await this.#prepare(Math.ceil(this.#largest() * this.#ratio));
+    return this.#sent;
+  }
+
   /** Prepares the pictures for at most so many of the server's tokens each, and the operator's limit of pixels. */
   async #prepare(serverTokens: number): Promise<void> {
     const ours = Math.floor(serverTokens / this.#ratio);

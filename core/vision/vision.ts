@@ -1,8 +1,9 @@
+import type { Answer, AskOptions } from "#core/vision/asked";
 import type * as Complete from "#core/vision/complete";
-import { type Answer, type AskOptions, Ladder } from "#core/vision/ladder";
+import { Ladder } from "#core/vision/ladder";
 
+export type { Answer, AskOptions } from "#core/vision/asked";
 export { VisionError } from "#core/vision/fault";
-export type { Answer, AskOptions } from "#core/vision/ladder";
 export { probe } from "#core/vision/probe";
 export { Room } from "#core/vision/room";
 export { classify, suspect } from "#core/vision/verdict";
@@ -18,6 +19,7 @@ export { classify, suspect } from "#core/vision/verdict";
  * - one that the server cut short, or a question that it called too long → a smaller picture or fewer tokens, by its
  * own numbers;
  * - a picture that the server cannot open → encoded again by `onPictureRefused`, once;
+ * - a picture that the server does not fetch from its URL → as bytes, by `onNotFetched`, once;
  * - 408, 425, 429, 5xx and broken connections → a repeat after `Retry-After` or a growing pause;
  * - signs of an outage, also an answer that the server interrupted → a probe; if it fails, the end at once.
  * Everything ends by the deadline, and every call is recorded in `attempts`.
