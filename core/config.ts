@@ -191,6 +191,8 @@ export interface Model {
   profile?: ProfileName | undefined;
   /** Most pixels of a picture, beside what the context leaves. */
   maxPixels?: number | undefined;
+  /** Pictures in the bucket that need no change go to the server as signed URLs; without it, as bytes. */
+  imageUrls?: boolean;
   /** Pictures are looked at before they are sent (#core/look/look). */
   look: boolean;
   connectTimeoutMs: number;
@@ -212,6 +214,7 @@ function toModel(values: Values<"model">, timeScale: number): Model {
     maxImages: values.VLLM_MAX_IMAGES,
     profile: values.VLLM_PROFILE,
     maxPixels: values.VLLM_MAX_PIXELS,
+    imageUrls: values.VLLM_IMAGE_URLS === "on",
     look: values.LOOK === "on",
     connectTimeoutMs: Math.ceil(values.VLLM_CONNECT_TIMEOUT_S * 1000 * timeScale),
     readTimeoutMs: Math.ceil(values.VLLM_READ_TIMEOUT_S * 1000 * timeScale),

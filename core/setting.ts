@@ -185,6 +185,7 @@ export const settings = {
     VLLM_MAX_IMAGES: whole(1, 64).default(4),
     VLLM_PROFILE: choice(profileNames).optional(),
     VLLM_MAX_PIXELS: whole(65_536, 100_000_000).optional(),
+    VLLM_IMAGE_URLS: choice(["off", "on"]).default("off"),
     LOOK: choice(["on", "off"]).default("on"),
     VLLM_CONNECT_TIMEOUT_S: seconds(60).default(5),
     VLLM_READ_TIMEOUT_S: seconds(600).default(90),

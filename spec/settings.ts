@@ -53,6 +53,7 @@ export const plain = {
     "VLLM_MAX_IMAGES",
     "VLLM_PROFILE",
     "VLLM_MAX_PIXELS",
+    "VLLM_IMAGE_URLS",
     "LOOK",
     "VLLM_CONNECT_TIMEOUT_S",
     "VLLM_READ_TIMEOUT_S",

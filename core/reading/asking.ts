@@ -354,7 +354,7 @@ export class Asking {
   }
 
   #asked({ pieces, room, text }: Pages.Group, next: Next | undefined): Promise<Vision.Answer> {
-    const { task, requestId, signal, deadline, endOnSuspect, log } = this.#work;
+    const { task, document, requestId, signal, deadline, endOnSuspect, log } = this.#work;
     const continuedFrom = next === undefined ? leastRows : 1;
     const told = [Pages.toldOf(pieces), text, next?.text].filter((part) => part !== undefined);
     return Vision.ask(
@@ -379,6 +379,8 @@ export class Asking {
           if (event !== "vllm_call_start") countCall(facts);
         },
         onPictureRefused: () => room.reencoded(),
+        onNotFetched: () => Pages.asBytes(document, room),
+        onUrlsOff: (reason) => log.warn("image_urls_off", { reason }),
       },
     );
   }

@@ -179,14 +179,21 @@ export async function open(
       for (const piece of printed) {
         const startedAt = Date.now();
         const { seeksBlank } = how;
-        const look = server.look ? await lookAt(piece.of) : undefined;
+        const isLinked = Document.isLinked(piece.of, { maxImageTokens, encodeAs });
+        const look = server.look && !isLinked ? await lookAt(piece.of) : undefined;
         const region = piece.tile && regionOf(piece.tile);
         const options = { maxImageTokens, encodeAs, look, signal, seeksBlank, region };
         const prepared = await Document.prepare(piece.of, options);
         // Its words are only not drawn.
         const blank = prepared.blank === true && !(await how.texts?.isWithoutFonts(piece.of));
         const quality = look && qualityOf(look.legibility, wholeOf(prepared, piece.tile));
-        how.onPrepared({ ...piece, sent: described(prepared), blank, quality, ms: Date.now() - startedAt });
+        how.onPrepared({
+          ...piece,
+          sent: described(prepared, piece.of),
+          blank,
+          quality,
+          ms: Date.now() - startedAt,
+        });
         if (!blank) sent.push({ piece, prepared });
       }
       printed = sent.map(({ piece }) => piece);
@@ -200,6 +207,13 @@ export async function open(
   const promptTokens = wanted.promptTokens + Budget.textTokens(text);
   // The tokens of this text say nothing of other calls.
   return { ...group, text, room: await Vision.Room.open({ ...wanted, promptTokens, textKey: undefined }) };
+}
+
+/** The pictures of a call that were to be fetched by URL, read here; undefined if they were read before. */
+export async function asBytes({ link }: Document.Document, room: Vision.Room) {
+  if (link === undefined || link.isRead) return undefined;
+  await link.read();
+  return await room.again();
 }
 
 /** What is said behind the pictures of a call; undefined for whole pages. */
@@ -217,6 +231,7 @@ async function smallerParts(
   const imageTokens = await imageTokensEach(wish, pieces);
   if (imageTokens === undefined) return undefined;
   for (const { of } of pieces) {
+    if (Document.isLinked(of, { maxImageTokens: imageTokens })) continue;
     const look = wish.server.look ? await lookAt(of) : undefined;
     const size = Document.uprightSize(of, look);
     if (pieces.length > 1) {
@@ -272,6 +287,8 @@ function usualOf([only, ...others]: readonly Opened[], { usualTokens }: Wish): n
   return Math.max(width, height) <= mostOfSheet * Math.min(width, height) ? usualTokens : undefined;
 }
 
-function described({ sha256, width, height, mimeType, bytes, turned }: Document.Prepared): Sent {
-  return { sha256, width, height, mime_type: mimeType, bytes: bytes.length, turned };
+function described(prepared: Document.Prepared, { size }: Document.Page): Sent {
+  const { sha256, width, height, mimeType, bytes, url, turned } = prepared;
+  const sent = { sha256, width, height, mime_type: mimeType, turned };
+  return url === undefined ? { ...sent, bytes: bytes.length } : { ...sent, bytes: size, by: "url" };
 }

@@ -208,13 +208,16 @@ export interface PageSize {
 
 /** A picture as the model server got it. */
 export interface Sent {
-  sha256: string;
+  /** Null for a picture that was not read here. */
+  sha256: string | null;
   width: number;
   height: number;
   mime_type: string;
   bytes: number;
   /** Clockwise degrees by which it was turned beyond EXIF; of older artifacts it is not known. */
   turned?: number;
+  /** The server fetched it from the bucket by itself. */
+  by?: "url";
 }
 
 /** What a document's text layers say: evidence beside the answer, never a part of it. */
@@ -265,7 +268,10 @@ export interface Artifact extends Omit<Extract, "documents"> {
     mime_type: string;
     declared_mime_type: string | null;
     bytes: number;
-    sha256: string;
+    /** Null for a picture that was not read here, and whose sha256 the bucket does not know. */
+    sha256: string | null;
+    /** The object's version that was judged, of a picture that was sent by URL. */
+    etag?: string;
     width: number;
     height: number;
     pages: number;

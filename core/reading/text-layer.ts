@@ -97,7 +97,7 @@ export class TextLayers {
       texts.push({ page: page.number, lines: told.lines });
     }
     const [first] = pages;
-    return first && FileText.said(texts, first.sha256);
+    return first && FileText.said(texts, first.sha256 ?? "");
   }
 
   /** Paths of values that stand in what the model was told alone, not among the words that are drawn. */

@@ -18,6 +18,8 @@ import { read } from "#core/split/read";
 import type * as Task from "#core/task/task";
 import { documents } from "#spec/limits";
 import { identityOf } from "./artifact.ts";
+import { isCopied } from "./copied.ts";
+import * as Linked from "./linked.ts";
 import * as Picture from "./picture.ts";
 import * as Suspect from "./suspect.ts";
 
@@ -39,31 +41,23 @@ type Asked =
  */
 export async function ask(
   services: RunServices,
-  what: { run: RunRow; row: ItemRow; task: Task.Task; early: Promise<Uint8Array | undefined> | undefined },
+  what: { run: RunRow; row: ItemRow; task: Task.Task; early: Picture.Early | undefined },
   job: Pick<Held, "leaseUntil" | "startedAt"> & { deadline: number },
   how: { signal: AbortSignal; log: Log; onAlone(is: boolean): void },
 ): Promise<Asked> {
-  const { run, row, task, early } = what;
+  const { run, row, task } = what;
   const { signal, log } = how;
-  let kept = false;
+  const opened: Opened = { kept: false };
   let document: Document.Document;
   let pages: number[];
   try {
-    const bytes = await Picture.load(services, row, { early, deadline: job.deadline }, log);
-    if (Picture.isCopied(run, row)) {
-      // The picture is kept before it is checked: one that cannot be read is an input of the run, too.
-      const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);
-      await Bucket.put(services.bucket, log, keptKey(run, row.index), { body: bytes, contentType: type });
-      kept = true;
-    }
-    document = await Document.open(bytes, { decoder: services.decoder, signal });
+    document = await open(services, what, { ...how, deadline: job.deadline, opened });
     pages = chosen(document, row.pages ?? undefined, run.maxPages ?? documents.queuedPages);
   } catch (thrown) {
     const error = from(thrown);
     if (error.code === "storage_unavailable") throw error;
-    return { kind: "unreadable", error, kept };
+    return { kind: "unreadable", error, kept: opened.kept };
   }
-
   const lone = row.suspects >= isolateFrom;
   if (lone) {
     // Half of the time is for the others to end, half for the call.
@@ -72,7 +66,7 @@ export async function ask(
     if (!(await Suspect.take(services, row, time, how.onAlone))) return { kind: "crowded" };
   }
   const steps = await openSteps(services.bucket, log, identityOf(run, row), stepLimits(services.times, job));
-  const performed = await read(services.model, {
+  const work = {
     task,
     document,
     pages,
@@ -85,10 +79,40 @@ export async function ask(
     endOnSuspect: true,
     steps,
     log,
-  });
+  };
+  const asked = await Linked.withSameVersion(services, log, row, work, await read(services.model, work));
   // The right was lost with the lease, and another suspect may have it.
   if (lone && !signal.aborted) await aloneNoMore(services, how);
-  return { kind: "asked", performed, document, kept, stored: steps.stored };
+  return { kind: "asked", ...asked, kept: opened.kept, stored: steps.stored };
+}
+
+interface Opened {
+  /** The run has a copy of the picture. */
+  kept: boolean;
+}
+
+/**
+ * Opens an item's picture: one that the model server can fetch by itself by its header, all others whole.
+ * @throws AppError as `Picture.load` and `Document.open` do.
+ */
+async function open(
+  services: RunServices,
+  { run, row, early }: Pick<Parameters<typeof ask>[1], "run" | "row" | "early">,
+  { signal, log, deadline, opened }: { signal: AbortSignal; log: Log; deadline: number; opened: Opened },
+): Promise<Document.Document> {
+  const whole = async (begun?: Picture.Early): Promise<Document.Document> => {
+    const bytes = await Picture.load(services, row, { early: begun, deadline }, log);
+    if (isCopied(run, row)) {
+      // The picture is kept before it is checked: one that cannot be read is an input of the run, too.
+      const type = Type.mediaTypeOf(row.declaredMimeType ?? undefined);
+      await Bucket.put(services.bucket, log, keptKey(run, row.index), { body: bytes, contentType: type });
+      opened.kept = true;
+    }
+    return await Document.open(bytes, { decoder: services.decoder, signal });
+  };
+  if (!Linked.isWanted(services.model, run, row)) return await whole(early);
+  const begun = early !== undefined && "head" in early ? early.head : undefined;
+  return (await Linked.open(services.bucket, log, row, { begun, deadline, read: whole })) ?? (await whole());
 }
 
 /** The right also expires, so a failure here must not lose the answer. */

@@ -2,43 +2,38 @@ import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import * as Remote from "#core/remote/remote";
 import type { ItemMessage } from "#core/run/dispatch/window";
-import type { ItemRow, RunRow } from "#core/run/run.sql";
+import type { ItemRow } from "#core/run/run.sql";
 import type { RunServices } from "#core/run/services";
 import * as Hosts from "#core/run/source/hosts";
-import { isKept, keptPrefix } from "#core/run/source/kept";
 import * as Source from "#core/source/source";
+import * as Linked from "./linked.ts";
+
+/** What was begun to be read: all of a picture, or what it is judged by. */
+export type Early = { whole: Promise<Uint8Array | undefined> } | { head: Promise<Linked.Head | undefined> };
 
 /**
  * Starts to read the picture that the message names, in parallel with the claim, because the GPU waits while a slot
  * waits for the bucket. The result counts only if the claimed row names the same object.
  */
 export function begin(
-  services: Pick<RunServices, "bucket">,
+  services: Pick<RunServices, "bucket" | "model">,
   { picture }: ItemMessage,
   log: Log,
-): Promise<Uint8Array | undefined> | undefined {
+): Early | undefined {
   if (picture === undefined) return undefined;
   const { key, etag } = picture;
-  const early = Source.reload(services.bucket, log, { objectKey: key, etag });
+  const at = { objectKey: key, etag };
+  const early: Early = Linked.isOn(services.model)
+    ? { head: Linked.head(services.bucket, log, at) }
+    : { whole: Source.reload(services.bucket, log, at) };
   // The error is thrown where the result is awaited; a stale message never awaits it.
-  early.catch(() => undefined);
+  for (const begun of Object.values(early)) begun.catch(() => undefined);
   return early;
 }
 
 /** True if the message names the row's own picture. */
 export const of = ({ objectKey, etag }: ItemRow, { picture }: ItemMessage) =>
   picture !== undefined && picture.key === objectKey && picture.etag === etag;
-
-/**
- * True if the run needs its own copy of the picture: it keeps its inputs, and the picture may be removed before the
- * run is. That holds for uploads, for URLs, and for another run's copy that an item of a rerun names. Files under the
- * data root belong to the caller and are not copied.
- */
-export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boolean =>
-  run.persistInputs &&
-  (sourceKind === "upload" ||
-    sourceKind === "url" ||
-    (objectKey !== null && isKept(objectKey) && !objectKey.startsWith(keptPrefix(run))));
 
 /**
  * Reads the item's picture, in the version that was there when its line was checked.
@@ -48,7 +43,7 @@ export const isCopied = (run: RunRow, { sourceKind, objectKey }: ItemRow): boole
 export async function load(
   services: Pick<RunServices, "bucket" | "times" | "imageUrlHosts">,
   row: ItemRow,
-  { early, deadline }: { early: Promise<Uint8Array | undefined> | undefined; deadline: number },
+  { early, deadline }: { early?: Early | undefined; deadline: number },
   log: Log,
 ): Promise<Uint8Array> {
   if (row.sourceKind === "url") {
@@ -62,7 +57,8 @@ export async function load(
     });
   }
   const { objectKey, etag } = row;
-  const bytes = await (early ?? Source.reload(services.bucket, log, { objectKey: objectKey ?? "", etag }));
+  const begun = early !== undefined && "whole" in early ? early.whole : undefined;
+  const bytes = await (begun ?? Source.reload(services.bucket, log, { objectKey: objectKey ?? "", etag }));
   if (bytes === undefined) {
     throw new AppError("conflict", "the picture was removed or replaced since the run was made", {
       details: { reason: "upload_replaced" },

@@ -116,7 +116,7 @@ async function notOurs(
 async function attempt(
   work: Work,
   { breaker, aloneUntil }: Claim.Claimed,
-  early: Promise<Uint8Array | undefined> | undefined,
+  early: Picture.Early | undefined,
 ): Promise<Outcome> {
   const { services, log, run, row, message, job } = work;
   // The lease covers only the gap until the message's visibility is set.
