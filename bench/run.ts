@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   heif: () => import("./heif.ts"),
   pdf: () => import("./pdf.ts"),
   "long-paper": () => import("./long-paper/main.ts"),
+  memory: () => import("./memory.ts"),
   planted: () => import("./planted.ts"),
   vllm: () => import("./vllm.ts"),
 };

@@ -91,7 +91,7 @@ const white = (width: number, height: number) => ({
   create: { width, height, channels: 3 as const, background: "white" },
 });
 
-const avif = async (height: number): Promise<Buffer> =>
+export const avif = async (height: number): Promise<Buffer> =>
   await sharp(white(6_000, height)).avif({ effort: 0, quality: 60 }).toBuffer();
 
 const avifs: Case[] = [
@@ -193,7 +193,7 @@ const pdfs: Case[] = [
 ];
 
 /** An A4 or larger scan with the noise of paper. */
-async function scan(width: number, height: number, progressive = false): Promise<Buffer> {
+export async function scan(width: number, height: number, progressive = false): Promise<Buffer> {
   const noise = { type: "gaussian", mean: 235, sigma: 6 } as const;
   const step = height / 70;
   const lines = Array.from(
@@ -211,7 +211,7 @@ async function scan(width: number, height: number, progressive = false): Promise
     .toBuffer();
 }
 
-const a4At600 = { width: 4960, height: 7016 };
+export const a4At600 = { width: 4960, height: 7016 };
 
 const sent: Case[] = [
   { guard: "people send", what: "a contract of 50 pages", bytes: () => Pdfs.contract(50), expected: "" },

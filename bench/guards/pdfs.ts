@@ -1,5 +1,5 @@
 import { deflateSync } from "node:zlib";
-import { document, firstAfter, type Page, pages, scanned } from "#test/support/pdf";
+import { document, firstAfter, type Page, type Part, pages, scanned } from "#test/support/pdf";
 
 /* PDFs that are large in one respect, all linear: any viewer opens them, some of them after a while. */
 
@@ -88,21 +88,33 @@ export const picture = ({ width, height, data, dict }: Picture): Uint8Array =>
     more: [{ dict: `/Type /XObject /Subtype /Image /Width ${width} /Height ${height} ${dict}`, data }],
   });
 
-/** Pages that are one picture each. */
-export const scans = (pictures: readonly { dict: string; data: Uint8Array }[]): Uint8Array =>
+/** Pages that are one picture each; `more` are objects that nothing uses. */
+export const scans = (
+  pictures: readonly { dict: string; data: Uint8Array }[],
+  more: readonly Part[] = [],
+): Uint8Array =>
   pages(
     pictures.map((_, i) => scanned(firstAfter(pictures.length) + i, { matrix: "595 0 0 842 0 0", box: a4 })),
-    { more: pictures },
+    { more: [...pictures, ...more] },
   );
 
 export const jpegDict = "/BitsPerComponent 8 /ColorSpace /DeviceRGB /Filter /DCTDecode";
 
-/** White, of one bit a pixel. */
+/** Rows of dashes on white, a bit a pixel: a page without print would not be read. */
+function banded(side: number): Buffer {
+  const rowBytes = side / 8;
+  const data = Buffer.alloc(rowBytes * side, 0xff);
+  for (let y = 100; y < side - 100; y += 200)
+    for (let row = y; row < y + 40; row += 1) data.fill("ff00", row * rowBytes, (row + 1) * rowBytes, "hex");
+  return data;
+}
+
+/** Of one bit a pixel. */
 export const bits = (side: number): Uint8Array =>
   picture({
     width: side,
     height: side,
-    data: deflateSync(Buffer.alloc((side * side) / 8, 0xff)),
+    data: deflateSync(banded(side)),
     dict: "/BitsPerComponent 1 /ColorSpace /DeviceGray /Filter /FlateDecode",
   });
 
