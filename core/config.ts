@@ -1,5 +1,6 @@
 import { Resource } from "sst/resource";
 import type * as z from "zod";
+import type { Window } from "#core/pod/rules";
 import { commandSettings, dated, settings, takes } from "#core/setting";
 import type { KeyLimits } from "#spec/key-limits";
 import type { ProfileName } from "#spec/profile-names";
@@ -30,7 +31,7 @@ type Values<S extends Section> = {
 const namesOf = (sections: Record<string, object>) => Object.values(sections).flatMap(Object.keys);
 
 /** Every variable of the product, for the test of `.env.example` and for the local loop, which passes them on. */
-export const names: string[] = [...namesOf(settings), ...commandOnly, "RUNPOD_API_KEY"];
+export const names: string[] = [...namesOf(settings), ...commandOnly];
 export const sections = Object.keys(settings) as Section[];
 
 /**
@@ -142,6 +143,8 @@ interface App {
   debugMode: boolean;
   corsAllowOrigins: string[];
   logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR" | "SILENT";
+  /** The pod's manager starts and stops the model server, and says where it is. */
+  podManaged: boolean;
 }
 
 /** Stage, version and switches. By default DEBUG_MODE is off on a deployed stage and on locally. */
@@ -159,6 +162,7 @@ export function app(): App {
     debugMode: values.DEBUG_MODE ?? !deployed,
     corsAllowOrigins: values.CORS_ALLOW_ORIGINS,
     logLevel: values.LOG_LEVEL,
+    podManaged: values.POD_MANAGER === "on",
   };
 }
 
@@ -180,6 +184,8 @@ export function auth(): { enabled: true; pepper: string } | { enabled: false } {
 
 export interface Model {
   baseUrl: string;
+  /** The address is that of a managed pod, which the database says (#core/breaker/address). */
+  managed?: true;
   apiKey: string | undefined;
   model: string;
   /** Undefined: as reported by the server. */
@@ -199,9 +205,28 @@ export interface Model {
   readTimeoutMs: number;
 }
 
-/** The model server's address and settings. The timeouts follow the time scale. */
+/**
+ * The model server's address and settings. The timeouts follow the time scale.
+ * @throws ConfigError, also if an address is set although the pod is managed.
+ */
 export function model(): Model {
-  return toModel(section("model"), app().timeScale);
+  if (!app().podManaged) return toModel(section("model"), app().timeScale);
+  const env = environment(process.env);
+  refuseBoth(env);
+  return {
+    // Nowhere, until the address is read: names below `invalid` never resolve (RFC 2606).
+    ...toModel(check(settings.model, { ...env, VLLM_BASE_URL: "http://pod.invalid/v1" }), app().timeScale),
+    managed: true,
+  };
+}
+
+/** A pod's address follows the pod, so no other one may be set. @throws ConfigError. */
+function refuseBoth(env: Env): void {
+  if (!env.VLLM_BASE_URL) return;
+  throw new ConfigError(
+    ["VLLM_BASE_URL"],
+    "VLLM_BASE_URL is set beside POD_MANAGER=on, which finds the address by itself: delete the line VLLM_BASE_URL=… (on a stage the secret VllmBaseUrl)",
+  );
 }
 
 function toModel(values: Values<"model">, timeScale: number): Model {
@@ -277,13 +302,57 @@ interface Pod {
   apiUrl: string;
 }
 
-/** The rented GPU and its API key, from a command's environment; no function reads them. @throws ConfigError. */
+/** The rented GPU at RunPod and its API key, from a command's environment. @throws ConfigError. */
 export function podOf(env: Env): Pod {
-  const values = check(commandSettings.pod, env);
+  const values = parse("pod", env);
   return {
     apiKey: values.RUNPOD_API_KEY,
     podId: values.POD_ID,
     apiUrl: values.RUNPOD_API_URL.replace(/\/+$/, ""),
+  };
+}
+
+export interface PodManager {
+  provider: "runpod" | "vast";
+  apiKey: string;
+  apiUrl: string;
+  /** At least one, in the order in which they are tried. */
+  podIds: string[];
+  idleStopMs: number;
+  maxHoursPerDay: number | undefined;
+  maxDollarsPerDay: number | undefined;
+  keepWarm: Window | undefined;
+}
+
+/** What the pod's manager needs; undefined if it is off. @throws ConfigError. */
+export function podManager(): PodManager | undefined {
+  return podManagerOf(environment(process.env));
+}
+
+/** The same of another environment, for commands and the loop. @throws ConfigError with the names of what is missing. */
+export function podManagerOf(env: Env): PodManager | undefined {
+  const { POD_MANAGER, OCRLTY_TIME_SCALE } = parse("app", env);
+  if (POD_MANAGER === "off") return undefined;
+  refuseBoth(env);
+  const values = parse("pod", env);
+  const { POD_PROVIDER: provider } = values;
+  const isVast = provider === "vast";
+  const apiKey = isVast ? values.VAST_API_KEY : values.RUNPOD_API_KEY;
+  const podIds = [...(values.POD_ID === undefined ? [] : [values.POD_ID]), ...(values.POD_IDS ?? [])];
+  const missing = [
+    ...(provider === undefined ? ["POD_PROVIDER"] : []),
+    ...(podIds.length === 0 ? ["POD_ID"] : []),
+    ...(apiKey === undefined ? [isVast ? "VAST_API_KEY" : "RUNPOD_API_KEY"] : []),
+  ];
+  if (provider === undefined || apiKey === undefined || podIds.length === 0)
+    throw new ConfigError(missing, `POD_MANAGER=on needs ${missing.join(" and ")}`);
+  return {
+    ...{ provider, apiKey, podIds: [...new Set(podIds)] },
+    apiUrl: (isVast ? values.VAST_API_URL : values.RUNPOD_API_URL).replace(/\/+$/, ""),
+    idleStopMs: Math.ceil(values.POD_IDLE_STOP_MINUTES * 60_000 * OCRLTY_TIME_SCALE),
+    maxHoursPerDay: values.POD_MAX_HOURS_PER_DAY,
+    maxDollarsPerDay: values.POD_MAX_DOLLARS_PER_DAY,
+    keepWarm: values.POD_KEEP_WARM,
   };
 }
 

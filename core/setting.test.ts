@@ -60,6 +60,14 @@ const bad = {
     "4711",
     "ftp://127.0.0.1/v2",
   ],
+  VAST_API_URL: ["http://4711.example.com", "ws://127.0.0.1"],
+  POD_IDS: ["../4711", "a,b 4711", "4711/stop"],
+  POD_IDLE_STOP_MINUTES: ["0", "-4711", "15m", "quarter", "1e1", "1.5"],
+  POD_MAX_HOURS_PER_DAY: ["0", "-4711", "25", "six", "NaN", "Infinity"],
+  POD_MAX_DOLLARS_PER_DAY: ["0", "-4711", "$4711", "7,50", "NaN"],
+  POD_KEEP_WARM: [
+    ...["8-18 UTC", "08:00-18:00", "08:00-18:00 Mars/4711", "24:00-25:00 UTC", "08:00-08:00 UTC", "always"],
+  ],
   CREDENTIALS_EXPIRE: ["soon", "S3_SECRET_ACCESS_KEY=31.12.2026", "SECRET_4711=2027-01-01", "2027-01-01"],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import * as z from "zod";
+import { windowOf } from "#core/pod/rules";
 import { profileNames } from "#spec/profile-names";
 import { secrets } from "#spec/settings";
 
@@ -113,6 +114,13 @@ function isPrivateEnough(value: string): boolean {
   return protocol === "https:" || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(hostname);
 }
 
+const providersAddress = kind(
+  "an address that begins with https://, or with http:// on this machine",
+  z.string().refine((value) => isAddress(value) && isPrivateEnough(value)),
+);
+const isPodId = (text: string) => /^[A-Za-z0-9_-]{1,64}$/.test(text);
+const above = (max: number) => numeric(z.number().gt(0).max(max));
+
 /** Schemes that @libsql/client opens; a path has none, and the drive letter of `C:\keys.db` is not one. */
 const schemes = ["libsql", "https", "http", "wss", "ws"];
 function isDatabase(value: string): boolean {
@@ -170,6 +178,33 @@ export const settings = {
       isOrigin,
     ).default([]),
     LOG_LEVEL: choice(["DEBUG", "INFO", "WARN", "ERROR", "SILENT"], true).default("INFO"),
+    POD_MANAGER: choice(["off", "on"]).default("off"),
+  },
+  pod: {
+    POD_PROVIDER: choice(["runpod", "vast"]).optional(),
+    POD_ID: kind("a pod's id: up to 64 letters, digits, - and _", z.string().refine(isPodId)).optional(),
+    POD_IDS: list("ids of pods: up to 64 letters, digits, - and _ each", isPodId).optional(),
+    POD_IDLE_STOP_MINUTES: whole(1, 1_440, "minutes as a whole number").default(15),
+    POD_MAX_HOURS_PER_DAY: kind(
+      "hours above 0 and at most 24, as a number without a unit",
+      above(24),
+    ).optional(),
+    POD_MAX_DOLLARS_PER_DAY: kind(
+      "an amount above 0 and at most 100,000, with a point and without a currency, such as 7.50",
+      above(100_000),
+    ).optional(),
+    POD_KEEP_WARM: kind(
+      "a daily window with its time zone, such as 08:00-18:00 Europe/Berlin",
+      z.string().transform((value, context) => {
+        const window = windowOf(value);
+        if (window === undefined) context.addIssue({ code: "custom" });
+        return window ?? z.NEVER;
+      }),
+    ).optional(),
+    RUNPOD_API_KEY: secret("RunPod's key").optional(),
+    RUNPOD_API_URL: providersAddress.default("https://api.runpod.io/v2"),
+    VAST_API_KEY: secret("Vast.ai's key").optional(),
+    VAST_API_URL: providersAddress.default("https://console.vast.ai"),
   },
   auth: {
     AUTH_ENABLED: flag.default(true),
@@ -255,17 +290,6 @@ export const settings = {
 
 /** Settings that only commands read; they are separate so that no function carries them. */
 export const commandSettings = {
-  pod: {
-    RUNPOD_API_KEY: secret("RunPod's key").optional(),
-    POD_ID: kind(
-      "a pod's id: up to 64 letters, digits, - and _",
-      z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
-    ).optional(),
-    RUNPOD_API_URL: kind(
-      "an address that begins with https://, or with http:// on this machine",
-      z.string().refine((value) => isAddress(value) && isPrivateEnough(value)),
-    ).default("https://api.runpod.io/v2"),
-  },
   newKey: {
     DEFAULT_REQUESTS_PER_MINUTE: mostly(60),
     DEFAULT_ITEMS_PER_DAY: mostly(5_000),

@@ -1,3 +1,4 @@
+import * as Address from "#core/breaker/address";
 import * as Config from "#core/config";
 import * as Database from "#core/db/database";
 import * as Queue from "#core/queue/queue";
@@ -21,7 +22,7 @@ export function services<B>(bucket: B): Omit<RunServices, "bucket"> & { bucket: 
       return Queue.connect();
     },
     get model() {
-      return Config.model();
+      return Address.at(Config.model());
     },
     get imageUrlHosts() {
       return Config.batchHosts() ?? Hosts.defaults;

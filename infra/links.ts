@@ -7,6 +7,10 @@ import { type LinkName, secrets } from "../spec/settings.ts";
 import { properties as bucket } from "./bucket.ts";
 import { pairs } from "./queue-resources.ts";
 
+/** A managed pod's address follows the pod: there is none to set. */
+const isOptional = (variable: string, { optional }: { optional?: true }) =>
+  optional === true || (variable === "VLLM_BASE_URL" && process.env.POD_MANAGER === "on");
+
 /** The stage's secrets for a link, by variable. */
 function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
   return Object.fromEntries(
@@ -14,7 +18,7 @@ function secretsOf(link: LinkName): Record<string, $util.Output<string>> {
       .filter(([, entry]) => entry.link === link)
       .map(([variable, entry]) => [
         variable,
-        new sst.Secret(entry.secret, entry.optional === true ? "" : undefined).value,
+        new sst.Secret(entry.secret, isOptional(variable, entry) ? "" : undefined).value,
       ]),
   );
 }
@@ -34,8 +38,8 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   }),
   model: new sst.Linkable("Model", { properties: secretsOf("model") }),
   webhook: new sst.Linkable("Webhook", { properties: secretsOf("webhook") }),
-  // No function is linked to it: the key can delete every pod of its account and read their variables. `sst shell` has
-  // every link, so the operator's command has this one.
+  // Only the manager's function is linked to it: the key can delete every pod of its account and read their variables. `sst
+  // shell` has every link, so the operator's command has this one.
   pod: new sst.Linkable("Pod", { properties: secretsOf("pod") }),
   // Only addresses: a link to the queue itself would allow sqs:*. A function's rights come from functions.ts.
   queues: new sst.Linkable("Queues", {

@@ -27,7 +27,8 @@ for (const [name, spec] of Object.entries<QueueSpec>(queues)) {
   if (spec.deadLetter !== undefined) subscribe(deadLetters, spec.deadLetter);
 }
 
-for (const [name, { function: subscriber, rate }] of Object.entries<ScheduleSpec>(schedules)) {
+for (const [name, { function: subscriber, rate, onlyWith }] of Object.entries<ScheduleSpec>(schedules)) {
+  if (onlyWith !== undefined && process.env[onlyWith] !== "on") continue;
   new sst.aws.CronV2(`${pascal(name)}Schedule`, {
     function: named(subscriber),
     schedule: rate as `rate(${string})`,

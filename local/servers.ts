@@ -21,9 +21,9 @@ export const region = "us-east-1";
 /** A database server may serve several loops: the key of another one stays good this long. */
 const sharedOverlapMs = 24 * 3_600_000;
 
-/** The stand-in model server, unless there is a real one. */
+/** The stand-in model server, unless there is a real one, or a pod that is started when work waits. */
 export async function model(env: Env, log: Log, parts: Parts): Promise<FunctionEnv.Decided> {
-  if (env.VLLM_BASE_URL) return {};
+  if (env.VLLM_BASE_URL || env.POD_MANAGER === "on") return {};
   parts.model = await ModelProcess.start({
     onLog: (line) => log.functionLine("model", line),
     onStart: (child) => parts.reaper?.watch(child),

@@ -226,6 +226,16 @@ export const functions = {
     sends: ["plan", "item", "single", "later", "urgent"],
     maxBundleKb: 840,
   },
+  // Starts and stops the rented GPU; only with POD_MANAGER=on. It looks for 30 s while something is going on, and has time
+  // for a slow answer and the first call to a model server behind that.
+  pod: {
+    handler: "functions/cron/pod.handler",
+    memoryMb: 512,
+    timeoutMs: 58_000,
+    links: ["database", "queues", "model", "pod"],
+    sends: ["urgent"],
+    maxBundleKb: 640,
+  },
   // Lists and reads artifacts; packs up to 16 MiB of them in one call.
   debug: {
     handler: "functions/api/debug.handler",

@@ -295,6 +295,25 @@ const podTimes = ({ ms, io }: Scale) => ({
   /** How often the model server of a new pod is probed, and for how long. */
   podPollMs: ms(5_000),
   podWaitMs: ms(15 * 60_000),
+  /** The manager: how long it holds its lease, and how often it looks while something is going on. */
+  podLeaseMs: ms(120_000),
+  podTickMs: ms(10_000),
+  /** One invocation of the manager looks for this long. */
+  podTurnMs: ms(31_000),
+  /** An order without effect for this long was lost: the provider's status follows an order within seconds. */
+  podOrderLostMs: ms(120_000),
+  /** Vast.ai: a start without a GPU for this long gets none. */
+  podQueueMs: ms(30_000),
+  /** Most time that loading may take, the download of the weights at a first start included. */
+  podLoadMs: ms(45 * 60_000),
+  /** Pauses after failed starts. */
+  podPausesMs: [2, 5, 15, 30, 60].map((minutes) => ms(minutes * 60_000)),
+  /** Pause after every pod was refused for want of a GPU, which others may give back at any time. */
+  podNoGpuMs: ms(5 * 60_000),
+  /** The start that is expected before there was one. */
+  podStartMs: ms(5 * 60_000),
+  /** The first call to a model server that was just loaded. */
+  podWarmUpMs: io(15_000),
 });
 
 /** Seconds after which to poll again while an extract or a run is in progress (`Retry-After` of a 202). */

@@ -141,8 +141,11 @@ export interface ScheduleSpec {
   readonly function: string;
   /** As EventBridge writes it: "rate(1 minute)". */
   readonly rate: string;
+  /** It exists only where this setting is `on`. */
+  readonly onlyWith?: "POD_MANAGER";
 }
 
 export const schedules = {
   reconcile: { function: "reconcile", rate: "rate(1 minute)" },
+  pod: { function: "pod", rate: "rate(1 minute)", onlyWith: "POD_MANAGER" },
 } as const satisfies Record<string, ScheduleSpec & { readonly function: FunctionName }>;

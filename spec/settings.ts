@@ -23,6 +23,7 @@ export const secrets = {
   VLLM_API_KEY: { secret: "VllmApiKey", link: "model", optional: true },
   WEBHOOK_SECRET: { secret: "WebhookSecret", link: "webhook", optional: true },
   RUNPOD_API_KEY: { secret: "RunpodApiKey", link: "pod", optional: true },
+  VAST_API_KEY: { secret: "VastApiKey", link: "pod", optional: true },
 } as const satisfies Record<string, { secret: string; link: LinkName; optional?: true }>;
 
 /** Values that the deployment derives itself; so are the addresses of the queues (queues.ts). */
@@ -45,7 +46,7 @@ export const derived = {
  * functions.
  */
 export const plain = {
-  app: ["DEBUG_MODE", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"],
+  app: ["DEBUG_MODE", "CORS_ALLOW_ORIGINS", "LOG_LEVEL", "POD_MANAGER"],
   model: [
     "VLLM_MODEL",
     "VLLM_MAX_MODEL_LEN",
@@ -62,15 +63,24 @@ export const plain = {
   // The functions that accept batches, plan them and fetch their pictures all have queues.
   queues: ["IMAGE_URL_HOSTS", "ITEM_MAX_CONCURRENCY"],
   database: ["GPU_COST_PER_HOUR", "RETENTION_DAYS", "CREDENTIALS_EXPIRE"],
+  pod: [
+    "POD_PROVIDER",
+    "POD_ID",
+    "POD_IDS",
+    "POD_IDLE_STOP_MINUTES",
+    "POD_MAX_HOURS_PER_DAY",
+    "POD_MAX_DOLLARS_PER_DAY",
+    "POD_KEEP_WARM",
+    "RUNPOD_API_URL",
+    "VAST_API_URL",
+  ],
 } as const satisfies Partial<Record<LinkName | "app", readonly string[]>>;
 
 /** Only for the local loop; a deployed stage refuses them. */
 export const localOnly = ["AUTH_ENABLED", "OCRLTY_TIME_SCALE", "WEBHOOK_ALLOW_PRIVATE"] as const;
 
-/** Only for the operator's commands `pod` and `keys`: no function reads them, and no deployment passes them on. */
+/** Only for the operator's command `keys`: no function reads them, and no deployment passes them on. */
 export const commandOnly = [
-  "POD_ID",
-  "RUNPOD_API_URL",
   "DEFAULT_REQUESTS_PER_MINUTE",
   "DEFAULT_ITEMS_PER_DAY",
   "DEFAULT_MAX_RUN_ITEMS",

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { and, eq, gt, isNotNull, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
-import { breakerTable } from "./breaker.sql.ts";
+import * as Address from "./address.ts";
+import { breakerTable, type Hold } from "./breaker.sql.ts";
 
 /*
  * The circuit breaker of the model server, one row for all instances. It opens when a probe has confirmed an outage.
@@ -13,8 +14,14 @@ const name = "model_server";
 
 type Row = typeof breakerTable.$inferSelect;
 
-/** The breaker's answer: go on; wait at least `retryAfterMs`; or a caller may probe now. */
-export type State = { kind: "closed" } | { kind: "open"; retryAfterMs: number } | { kind: "due" };
+/**
+ * The breaker's answer: go on; wait at least `retryAfterMs`; or a caller may probe now. `hold`: it is not a probe that closes
+ * it, but the manager of the pod.
+ */
+export type State =
+  | { kind: "closed" }
+  | { kind: "open"; retryAfterMs: number; hold?: Hold["for"] }
+  | { kind: "due" };
 
 /** The statement to read the row within another batch. */
 export function statement(db: Database.Db) {
@@ -43,8 +50,11 @@ export function aloneUntil(rows: readonly Row[], now: number): number | undefine
   return until > now ? until : undefined;
 }
 
-/** Evaluates a row that was read with `statement`. */
+/** Evaluates a row that was read with `statement`, and notes the model server's address in it. */
 export function stateOf(row: Row | undefined, now: number): State {
+  Address.note(row?.address);
+  if (row?.hold)
+    return { kind: "open", retryAfterMs: Math.max(1, row.hold.readyAt - now), hold: row.hold.for };
   if (row === undefined || row.openedAt === null) return { kind: "closed" };
   const retryAfterMs = (row.retryAt?.getTime() ?? now) - now;
   return retryAfterMs > 0 ? { kind: "open", retryAfterMs } : { kind: "due" };
@@ -68,13 +78,13 @@ export async function trip(db: Database.Db, retryAfterMs: number): Promise<void>
   ]);
 }
 
-/** Closes it. @returns false if it was already closed. */
+/** Closes it. @returns false if it was already closed, or is held. */
 export async function close(db: Database.Db): Promise<boolean> {
   const [result] = await Database.batch(db, [
     db.query
       .update(breakerTable)
       .set({ openedAt: null, retryAt: null, probeUntil: null })
-      .where(and(eq(breakerTable.name, name), isNotNull(breakerTable.openedAt))),
+      .where(and(eq(breakerTable.name, name), isNotNull(breakerTable.openedAt), isNull(breakerTable.hold))),
   ]);
   return result?.rowsAffected === 1;
 }
@@ -140,6 +150,49 @@ export async function messageDone(db: Database.Db): Promise<void> {
 export async function state(db: Database.Db): Promise<State> {
   const [result] = await Database.batch(db, [statement(db)], "read");
   return stateOf(Database.rows(breakerTable, result)[0], Date.now());
+}
+
+/**
+ * The statements with which the manager of the pod (core/pod) opens the breaker and keeps it open, or lets it close at the
+ * next probe that succeeds, and says where the model server is. Done only if `condition` holds.
+ * @param managed.address - null: no call may be made, because the address may be another tenant's by now.
+ */
+export function manage(
+  db: Database.Db,
+  managed: { hold: Hold | undefined; address: string | null },
+  condition: SQL,
+): Database.Statement[] {
+  const now = new Date();
+  const { hold = null, address } = managed;
+  const mine = sql`${breakerTable.name} = ${name} AND ${condition}`;
+  const held = sql`${mine} AND ${breakerTable.hold} IS NOT NULL`;
+  const insert = db.query.insert(breakerTable).values({ name }).onConflictDoNothing();
+  if (hold !== null)
+    return [
+      insert,
+      db.query
+        .update(breakerTable)
+        .set({ hold, address, openedAt: sql`coalesce(${breakerTable.openedAt}, ${now.getTime()})` })
+        .where(mine),
+    ];
+  // Without a chain of probes, so that a new one begins at once.
+  const released = { retryAt: now, probeUntil: null, messageUntil: null, messageChain: null };
+  return [
+    insert,
+    db.query.update(breakerTable).set(released).where(held),
+    db.query.update(breakerTable).set({ hold: null, address }).where(mine),
+  ];
+}
+
+/** Undoes what a manager left that is no longer in use. @returns true if there was something. */
+export async function unmanage(db: Database.Db): Promise<boolean> {
+  const [result] = await Database.batch(db, [
+    db.query
+      .update(breakerTable)
+      .set({ hold: null, address: null })
+      .where(and(eq(breakerTable.name, name), isNotNull(breakerTable.hold))),
+  ]);
+  return result?.rowsAffected === 1;
 }
 
 /** A row of its own: the suspect that is isolated. */

@@ -20,13 +20,16 @@ export async function probe(
   log: Log,
 ): Promise<void> {
   const { db, times } = services;
-  if ((await Breaker.state(db)).kind !== "closed") {
-    const seen = await probeModel(services.model, undefined, times.probeTimeoutMs);
-    log.info("breaker_probe", { ok: seen.ok, n, duration_ms: seen.latencyMs });
-    if (!seen.ok) {
-      Metrics.modelAway();
-      const delayMs = n < probesFirst ? times.probeFirstDelayMs : times.probeLaterDelayMs;
-      await Breaker.trip(db, times.breakerRetryMs);
+  const state = await Breaker.state(db);
+  if (state.kind !== "closed") {
+    // A pod that must not be used yet, or today, is not probed: its manager says when it may be.
+    const isHeld = state.kind === "open" && state.hold !== undefined;
+    const seen = isHeld ? undefined : await probeModel(services.model, undefined, times.probeTimeoutMs);
+    if (seen !== undefined) log.info("breaker_probe", { ok: seen.ok, n, duration_ms: seen.latencyMs });
+    if (seen?.ok !== true) {
+      if (!isHeld) Metrics.modelAway();
+      const delayMs = n < probesFirst && !isHeld ? times.probeFirstDelayMs : times.probeLaterDelayMs;
+      if (!isHeld) await Breaker.trip(db, times.breakerRetryMs);
       // Only one chain of probes continues. This message was in line for so long that another chain was started.
       if (!(await Breaker.stillMessage(db, chain, delayMs + times.probeMessageMs))) return;
       await Probe.send(services.queues, { n: n + 1, chain }, delayMs, log);

@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { AppError } from "#core/error";
+import * as Api from "./api.ts";
+import { type Look, noGpu, type Provider } from "./provider.ts";
 
 /*
  * RunPod's REST API v2: https://docs.runpod.io/api-reference-v2 (its openapi.json is the source of the shapes below).
@@ -7,16 +9,10 @@ import { AppError } from "#core/error";
  * https://docs.runpod.io/api-reference-v2/migrate-from-v1
  */
 
-/** Whom to ask, and as whom. */
-export interface RunPod {
-  /** Without a slash at its end, e.g. `https://api.runpod.io/v2`. */
-  apiUrl: string;
-  apiKey: string;
-  /** A verb ends after this, however many calls it makes. */
-  timeoutMs: number;
-  /** Ends a verb early, with its own reason. */
-  signal?: AbortSignal;
-}
+/** Whom to ask, and as whom; e.g. `https://api.runpod.io/v2`. */
+export type RunPod = Api.Api;
+
+const names = { name: "RunPod", rights: "read and write pods" } as const;
 
 const statuses = ["PROVISIONING", "STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED"] as const;
 
@@ -45,18 +41,12 @@ const Answer = z.object({
   id: z.string(),
   status: z.string().transform((text): Status => statuses.find((status) => status === text) ?? "UNKNOWN"),
   name: z.string().nullish(),
-  cost: z.number().nonnegative().nullish(),
+  // A price below zero is none: nothing is computed from it.
+  cost: z.number().nonnegative().nullish().catch(null),
   gpu: z.object({ id: z.string(), count: z.number().int().default(1) }).nullish(),
   startedAt: z.string().nullish(),
   locked: z.boolean().nullish(),
 });
-
-const podId = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** Whether a text may be a pod's id: nothing that could lead a path elsewhere. */
-export function isPodId(text: string): boolean {
-  return podId.test(text);
-}
 
 /**
  * The pod behind a model server's address, `https://<id>-8000.proxy.runpod.net/v1` (docs/gpu.md); undefined for any other
@@ -79,7 +69,7 @@ export function isUp(status: Status): boolean {
  *   inference_unavailable (no answer in time, or not RunPod's). No message contains the key, an address or an answer.
  */
 export async function get(runpod: RunPod, id: string): Promise<Pod> {
-  return await look(within(runpod), id);
+  return await look(Api.within(runpod), id);
 }
 
 /**
@@ -89,7 +79,7 @@ export async function get(runpod: RunPod, id: string): Promise<Pod> {
  * and conflict for an order that RunPod refuses for another reason.
  */
 export async function start(runpod: RunPod, id: string): Promise<Pod> {
-  return await order(within(runpod), id, "start");
+  return await order(Api.within(runpod), id, "start");
 }
 
 /**
@@ -97,19 +87,19 @@ export async function start(runpod: RunPod, id: string): Promise<Pod> {
  * @throws AppError as `get` does; conflict if RunPod refuses, as it does for a locked pod.
  */
 export async function stop(runpod: RunPod, id: string): Promise<Pod> {
-  return await order(within(runpod), id, "stop");
+  return await order(Api.within(runpod), id, "stop");
 }
 
 async function look(runpod: RunPod, id: string): Promise<Pod> {
-  const answer = await ask(runpod, id, "GET");
+  const answer = await ask(runpod, id);
   if (answer.status !== 200) throw refused(answer);
   const pod = read(answer);
-  if (pod === undefined) throw unavailable("RunPod's answer is not one about a pod");
+  if (pod === undefined) throw Api.unavailable("RunPod's answer is not one about a pod");
   return pod;
 }
 
 async function order(runpod: RunPod, id: string, action: "start" | "stop"): Promise<Pod> {
-  const answer = await ask(runpod, id, "POST", action);
+  const answer = await ask(runpod, id, action);
   // The specification has the pod in the answer; an answer without it is asked for once more.
   if (answer.status >= 200 && answer.status < 300) return read(answer) ?? (await look(runpod, id));
   if (![400, 409, 422].includes(answer.status) || isFull(answer)) throw refused(answer);
@@ -125,45 +115,15 @@ async function order(runpod: RunPod, id: string, action: "start" | "stop"): Prom
   );
 }
 
-/** The same with a deadline: one for all calls of a verb. */
-function within(runpod: RunPod): RunPod {
-  const timeout = AbortSignal.timeout(runpod.timeoutMs);
-  return { ...runpod, signal: runpod.signal ? AbortSignal.any([runpod.signal, timeout]) : timeout };
+async function ask(runpod: RunPod, id: string, action?: string): Promise<Api.Received> {
+  Api.checkPodId(id);
+  return action === undefined
+    ? await Api.ask(names, runpod, `/pods/${id}`, { method: "GET" })
+    : await Api.ask(names, runpod, `/pods/${id}/action`, { method: "POST", body: { action } });
 }
 
-interface Received {
-  status: number;
-  body: string;
-  retryAfterS: number | undefined;
-}
-
-async function ask(runpod: RunPod, id: string, method: "GET" | "POST", action?: string): Promise<Received> {
-  if (!isPodId(id))
-    throw new AppError("invalid_request", "a pod's id is made of letters, digits, - and _, 64 at most");
-  try {
-    const response = await fetch(`${runpod.apiUrl}/pods/${id}${action === undefined ? "" : "/action"}`, {
-      method,
-      headers: { authorization: `Bearer ${runpod.apiKey}`, "content-type": "application/json" },
-      ...(action === undefined ? {} : { body: JSON.stringify({ action }) }),
-      ...(runpod.signal === undefined ? {} : { signal: runpod.signal }),
-      // The key is sent only to that address.
-      redirect: "error",
-    });
-    const retryAfter = Number(response.headers.get("retry-after"));
-    return {
-      status: response.status,
-      body: await response.text(),
-      retryAfterS: retryAfter > 0 ? Math.ceil(retryAfter) : undefined,
-    };
-  } catch (cause) {
-    const late = cause instanceof Error && cause.name === "TimeoutError";
-    if (runpod.signal?.aborted && !late) throw cause;
-    throw unavailable(late ? "RunPod did not answer in time" : "RunPod cannot be reached", cause);
-  }
-}
-
-function read({ body }: Received): Pod | undefined {
-  const found = Answer.safeParse(parse(body)).data;
+function read(answer: Api.Received): Pod | undefined {
+  const found = Answer.safeParse(Api.parse(answer)).data;
   if (found === undefined) return undefined;
   return {
     id: found.id,
@@ -176,20 +136,12 @@ function read({ body }: Received): Pod | undefined {
   };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * A stopped pod keeps its machine and its disk, but not its GPU, which another tenant may rent. RunPod has no code
  * for this, only a sentence: "There are not enough free GPUs on the host machine to start this pod", with 400 or 500.
  * Source: https://docs.runpod.io/pods/troubleshooting/zero-gpus, and the same sentence in runpod/runpod-python#168.
  */
-function isFull({ status, body }: Received): boolean {
+function isFull({ status, body }: Api.Received): boolean {
   return (
     status >= 400 &&
     /not enough free gpu|no longer any instances|no (free gpu|instances)|insufficient[^.]*(gpu|capacity)/i.test(
@@ -198,23 +150,65 @@ function isFull({ status, body }: Received): boolean {
   );
 }
 
-/** Why RunPod refused, in our words: its own could quote a variable of the pod. */
-function refused(answer: Received): AppError {
-  const { status, retryAfterS } = answer;
-  if (status === 401)
-    return new AppError("forbidden", "RunPod does not know this API key: it is wrong, disabled or ended");
-  if (status === 403)
-    return new AppError("forbidden", "RunPod's API key may not do that: it needs to read and write pods");
-  if (status === 404)
-    return new AppError("not_found", "RunPod has no pod of this id that the API key may see");
-  if (status === 429) return new AppError("rate_limited", "RunPod asks to wait", { retryAfterS });
-  if (isFull(answer))
-    return unavailable(
-      "no GPU is free on the machine that keeps the pod: try again later, or make a new pod (docs/gpu.md)",
-    );
-  return unavailable(`RunPod answers with status ${status}`);
+function refused(answer: Api.Received): AppError {
+  return isFull(answer)
+    ? new AppError(
+        "inference_unavailable",
+        "no GPU is free on the machine that keeps the pod: try again later, or make a new pod (docs/gpu.md)",
+        { details: { reason: noGpu } },
+      )
+    : Api.refused(names, answer);
 }
 
-function unavailable(message: string, cause?: unknown): AppError {
-  return new AppError("inference_unavailable", message, { cause });
+const lifecycles = {
+  PROVISIONING: "starting",
+  STARTING: "starting",
+  RUNNING: "up",
+  EXITED: "down",
+  ERROR: "broken",
+  TERMINATED: "broken",
+  UNKNOWN: "unknown",
+} as const satisfies Record<Status, Look["state"]>;
+
+/** Stock of the catalog: https://docs.runpod.io/api-reference-v2/catalog/get-a-gpu-type */
+const Stock = z.object({ availability: z.enum(["NONE", "LOW", "MEDIUM", "HIGH"]) });
+
+/** RunPod for the manager. */
+export function provider(runpod: RunPod): Provider {
+  return {
+    name: "runpod",
+    async look(id) {
+      const pod = await get(runpod, id);
+      if (pod.status === "TERMINATED") throw new AppError("not_found", "the pod was terminated at RunPod");
+      const startedAt = Date.parse(pod.startedAt ?? "");
+      return {
+        state: lifecycles[pod.status],
+        address: `https://${id}-8000.proxy.runpod.net/v1`,
+        // A stopped pod costs nothing but its disk.
+        ratePerHour: isUp(pod.status) && pod.costPerHour ? pod.costPerHour : undefined,
+        since: isUp(pod.status) && Number.isFinite(startedAt) ? new Date(startedAt) : undefined,
+      };
+    },
+    async start(id) {
+      await start(runpod, id);
+    },
+    async stop(id) {
+      await stop(runpod, id);
+    },
+    capacity: (id) => inStock(runpod, id),
+  };
+}
+
+async function inStock(runpod: RunPod, id: string): Promise<boolean | undefined> {
+  try {
+    const limited = Api.within(runpod);
+    const { gpu } = await look(limited, id);
+    if (gpu === undefined) return undefined;
+    const query = `include=AVAILABILITY&product=POD&count=${gpu.count}`;
+    const path = `/catalog/gpus/${encodeURIComponent(gpu.type)}?${query}`;
+    const stock = Stock.safeParse(Api.parse(await Api.ask(names, limited, path, { method: "GET" })));
+    return stock.success ? stock.data.availability !== "NONE" : undefined;
+  } catch {
+    return undefined;
+  }
 }

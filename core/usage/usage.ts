@@ -56,6 +56,11 @@ export function record(
   );
 }
 
+/** The model calls of all keys on a UTC day, as a subquery. */
+export function callsOfDay(now: Date): SQL {
+  return sql`SELECT coalesce(sum(model_calls), 0) FROM "usage" WHERE day = ${dayOf(now)}`;
+}
+
 function add(
   { keyId, taskId, now }: { keyId: string; taskId: string; now: Date },
   amounts: Record<string, number>,

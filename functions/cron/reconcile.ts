@@ -1,4 +1,5 @@
 import type { Context } from "aws-lambda";
+import * as Breaker from "#core/breaker/breaker";
 import * as Bucket from "#core/bucket/bucket";
 import * as Proof from "#core/bucket/proof";
 import * as Census from "#core/census/census";
@@ -28,9 +29,15 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
     Expiries.tell({ credentials: Config.credentials, db: Database.connect }, log),
     retention(log),
     evaluations(log),
+    unmanage(stores.db, log),
   ]);
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/** What the pod's manager left is in nobody's way once it is off. */
+async function unmanage(db: Database.Db, log: Log.Log): Promise<void> {
+  if (!Config.app().podManaged && (await Breaker.unmanage(db))) log.info("pod_unmanaged");
 }
 
 async function evaluations(log: Log.Log): Promise<void> {

@@ -76,7 +76,7 @@ function looksAt(env: Env): (() => void)[] {
     ...sections.map((section) => () => void Config.parse(section, given)),
     () => void loop(env),
     // They are for commands; checking them here shows mistakes while the user is watching.
-    () => void Config.podOf(env),
+    () => void Config.podManagerOf(env),
     () => void Config.newKeyLimitsOf(env),
   ];
 }

@@ -45,7 +45,9 @@ export function plan(
       subscription: { ...one.subscription, maxConcurrency: maxConcurrency(one.subscription, env) },
     }));
   const clocked = Object.fromEntries(
-    Object.entries(schedules).filter(([, schedule]) => Object.hasOwn(functions, schedule.function)),
+    Object.entries(schedules)
+      .filter(([, schedule]) => Object.hasOwn(functions, schedule.function))
+      .filter(([, { onlyWith }]) => onlyWith === undefined || env[onlyWith] === "on"),
   );
   const pools: Record<string, number> = {};
   for (const { function: name } of Object.values(clocked)) pools[name] = 1;

@@ -5,6 +5,7 @@ import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
+import { isPodId } from "#core/pod/api";
 import * as RunPod from "#core/pod/runpod";
 import * as Probe from "#core/vision/probe";
 import * as Limits from "#spec/limits";
@@ -46,7 +47,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 function podId(text: string): string {
-  if (!RunPod.isPodId(text)) throw new InvalidArgumentError("A pod's id is letters, digits, - and _.");
+  if (!isPodId(text)) throw new InvalidArgumentError("A pod's id is letters, digits, - and _.");
   return text;
 }
 

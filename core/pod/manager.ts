@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import * as Address from "#core/breaker/address";
+import * as Probe from "#core/breaker/probe";
+import type * as Config from "#core/config";
+import type { PodSessionRow } from "#core/cost/pod-session.sql";
+import type * as Database from "#core/db/database";
+import { AppError } from "#core/error";
+import * as Id from "#core/id";
+import type { Log } from "#core/log";
+import type { Queues } from "#core/queue/queue";
+import { probe } from "#core/vision/probe";
+import type { Times } from "#spec/limits";
+import * as Machine from "./machine.ts";
+import type { PodRow } from "./pod.sql.ts";
+import { kindOf, type Provider } from "./provider.ts";
+import type { Rules } from "./rules.ts";
+import type { Seen, Sight, Step } from "./step.ts";
+import * as Store from "./store.ts";
+import { warmUp } from "./warm-up.ts";
+
+/* The manager of the pod: looks at it and at the work, lets machine.ts decide, stores that, and then orders it. */
+
+export interface Manager {
+  db: Database.Db;
+  queues: Queues;
+  /** The model server without its address, which follows the pod. */
+  model: Config.Model;
+  settings: Config.PodManager;
+  provider: Provider;
+  times: Times;
+  /** The price of an hour while the provider names none. */
+  costPerHour: number | undefined;
+  log: Log;
+  /** Epoch milliseconds; for tests. */
+  now?: () => number;
+}
+
+/**
+ * Looks again and again until `until`, while something is going on; once if nothing is.
+ * @throws AppError `storage_unavailable`.
+ */
+export async function run(manager: Manager, until: number): Promise<void> {
+  const holder = Id.create();
+  try {
+    for (;;) {
+      const outcome = await tick(manager, holder);
+      if (outcome !== "busy" || Date.now() + manager.times.podTickMs >= until) return;
+      await sleep(manager.times.podTickMs);
+    }
+  } finally {
+    await Store.release(manager.db, holder);
+  }
+}
+
+/**
+ * One look, and what follows from it.
+ * @returns `busy`: something is going on; `elsewhere`: another manager has the lease. @throws AppError
+ *   `storage_unavailable`.
+ */
+export async function tick(manager: Manager, holder: string): Promise<"busy" | "steady" | "elsewhere"> {
+  const now = manager.now?.() ?? Date.now();
+  const survey = await Store.take(manager.db, holder, { now, leaseMs: manager.times.podLeaseMs });
+  if (survey === undefined) return "elsewhere";
+  const rules = rulesOf(manager);
+  const before = survey.pod;
+  const sight = await look(manager, before, rules, now);
+  const serves = await isServing(manager, before, sight);
+  const seen: Seen = {
+    ...{ now, sight, serves, work: survey.work },
+    spent: spentOf(survey.today, now, before.ratePerHour ?? manager.costPerHour),
+    startMs: usual(survey.starts) ?? rules.times.startMs,
+  };
+  const step = Machine.step(before, seen, rules);
+  const { stored, sessionId } = await commit(manager, holder, step, now);
+  // Work came in between, or another manager, or the operator: the next look sees it.
+  if (!stored) return "busy";
+  await tell(manager, before, step);
+  if (step.order !== undefined)
+    await order(manager, holder, { ...step, memory: { ...step.memory, sessionId } }, seen);
+  const { state } = step.memory;
+  const isSteady =
+    state === "ready" || (step.order === undefined && state === "stopped" && !survey.work.waiting);
+  return isSteady ? "steady" : "busy";
+}
+
+function rulesOf({ settings, times }: Manager): Rules {
+  return {
+    ...settings,
+    times: {
+      orderMs: times.podOrderLostMs,
+      queueMs: times.podQueueMs,
+      loadMs: times.podLoadMs,
+      pausesMs: times.podPausesMs,
+      noGpuPauseMs: times.podNoGpuMs,
+      startMs: times.podStartMs,
+      lookMs: times.podTickMs,
+    },
+  };
+}
+
+async function look({ provider, log }: Manager, row: PodRow, rules: Rules, now: number): Promise<Sight> {
+  const podId = Machine.current(row, rules);
+  if (podId === undefined || Machine.skipsLook(row, now)) return { kind: "skipped" };
+  try {
+    return { kind: "seen", ...(await provider.look(podId)) };
+  } catch (thrown) {
+    return troubleOf(thrown, "look", log);
+  }
+}
+
+function troubleOf(thrown: unknown, verb: string, log: Log): Sight & { kind: "trouble" } {
+  if (!(thrown instanceof AppError)) throw thrown;
+  const trouble = kindOf(thrown);
+  log.warn("pod_trouble", { verb, trouble, message: thrown.message });
+  const { retryAfterS } = thrown;
+  return {
+    kind: "trouble",
+    trouble,
+    retryAfterMs: retryAfterS === undefined ? undefined : retryAfterS * 1000,
+  };
+}
+
+/** Whether the model server answers. One that was just loaded gets its first call here. */
+async function isServing(manager: Manager, row: PodRow, sight: Sight): Promise<boolean> {
+  const { model, times } = manager;
+  const address = sight.kind === "seen" ? sight.address : (row.address ?? undefined);
+  const mayServe = sight.kind === "seen" ? sight.state === "up" : ["loading", "ready"].includes(row.state);
+  if (address === undefined || !mayServe) return false;
+  const server = { ...model, baseUrl: address };
+  const found = await probe(server, undefined, times.probeTimeoutMs);
+  if (!found.ok) return false;
+  return row.state === "ready" || (await warmUp(server, times.podWarmUpMs));
+}
+
+/** Hours and dollars of this UTC day. */
+function spentOf(sessions: readonly PodSessionRow[], now: number, rate: number | undefined): Seen["spent"] {
+  const hour = 3_600_000;
+  const day = Math.floor(now / (24 * hour)) * 24 * hour;
+  const spans = sessions.map(({ startedAt, endedAt, ratePerHour }) => {
+    const until = Math.min(endedAt?.getTime() ?? now, now);
+    const hours = Math.max(0, until - Math.max(startedAt.getTime(), day)) / hour;
+    return { hours, dollars: hours * (ratePerHour ?? rate ?? 0) };
+  });
+  const sum = (of: "hours" | "dollars") => spans.reduce((total, span) => total + span[of], 0);
+  return { hours: sum("hours"), dollars: sum("dollars") };
+}
+
+/** The median: one start that downloads the weights says nothing about the next. */
+function usual(starts: readonly number[]): number | undefined {
+  return starts.toSorted((a, b) => a - b)[Math.floor((starts.length - 1) / 2)];
+}
+
+function commit({ db, provider }: Manager, holder: string, step: Step, now: number) {
+  return Store.commit(db, holder, step, { now, provider: provider.name });
+}
+
+/** Orders what was stored, and stores what the provider refused. */
+async function order(manager: Manager, holder: string, step: Step, seen: Seen): Promise<void> {
+  if (step.order === undefined) return;
+  const { verb, podId } = step.order;
+  manager.log.info("pod_order", { verb, pod_id: podId, reason: step.memory.reason });
+  try {
+    await manager.provider[verb](podId);
+  } catch (thrown) {
+    const { trouble } = troubleOf(thrown, verb, manager.log);
+    const after = Machine.refused(step, trouble, seen, rulesOf(manager));
+    const { stored } = await commit(
+      manager,
+      holder,
+      { ...after, order: undefined, begins: undefined },
+      seen.now,
+    );
+    if (stored) await tell(manager, { ...step.memory }, after);
+  }
+}
+
+/** Logs what has changed, reports what needs the operator, and lets waiting work go on once the pod is ready. */
+async function tell(
+  { db, queues, provider, times, log }: Manager,
+  before: Pick<PodRow, "state">,
+  { memory, alarms, hold }: Step,
+): Promise<void> {
+  const { state, reason, podId } = memory;
+  if (state !== before.state) log.info("pod_state", { from: before.state, to: state, reason, pod_id: podId });
+  // Whether a new pod would find a GPU is the operator's next question.
+  const new_pod_finds_gpu =
+    alarms.includes("no_capacity") && podId !== null ? await provider.capacity?.(podId) : undefined;
+  for (const alarm of alarms)
+    log.warn("pod_alarm", { alarm, state, reason, pod_id: podId, new_pod_finds_gpu });
+  if (hold !== undefined) return;
+  Address.note(memory.address);
+  if (before.state !== "ready") await Probe.ensure({ db, queues, times }, log);
+}
