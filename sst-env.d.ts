@@ -114,8 +114,8 @@ declare module "sst" {
       "url": string
     }
     "Pod": {
-      "RUNPOD_API_KEY": string
-      "type": "sst.sst.Linkable"
+      "name": string
+      "type": "sst.aws.Function"
     }
     "Queues": {
       "ITEM_QUEUE_URL": string
@@ -128,6 +128,11 @@ declare module "sst" {
     "Reconcile": {
       "name": string
       "type": "sst.aws.Function"
+    }
+    "Rental": {
+      "RUNPOD_API_KEY": string
+      "VAST_API_KEY": string
+      "type": "sst.sst.Linkable"
     }
     "RunpodApiKey": {
       "type": "sst.sst.Secret"
@@ -188,6 +193,10 @@ declare module "sst" {
     "Usage": {
       "name": string
       "type": "sst.aws.Function"
+    }
+    "VastApiKey": {
+      "type": "sst.sst.Secret"
+      "value": string
     }
     "VllmApiKey": {
       "type": "sst.sst.Secret"

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import * as Config from "#core/config";
+import * as Settings from "#core/pod/settings";
 
 describe("configuration", () => {
   test(".env.example names every variable, and none that does not exist", async () => {
@@ -40,7 +41,7 @@ describe("configuration", () => {
   test.each(["https://api.runpod.io/v2/", "http://127.0.0.1:8001/v2", "http://[::1]:8001/v2"])(
     "RUNPOD_API_URL=%s is taken, without a slash at its end",
     (value) => {
-      expect(Config.podOf({ RUNPOD_API_URL: value }).apiUrl).toBe(value.replace(/\/$/, ""));
+      expect(Settings.rentedOf({ RUNPOD_API_URL: value }).apiUrl).toBe(value.replace(/\/$/, ""));
     },
   );
 

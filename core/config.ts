@@ -1,6 +1,5 @@
 import { Resource } from "sst/resource";
 import type * as z from "zod";
-import type { Window } from "#core/pod/rules";
 import { commandSettings, dated, settings, takes } from "#core/setting";
 import type { KeyLimits } from "#spec/key-limits";
 import type { ProfileName } from "#spec/profile-names";
@@ -11,7 +10,7 @@ import manifest from "../package.json" with { type: "json" };
  * The only reader of the environment. Each section is read and checked when it is first used, so a function
  * needs only the variables of what it touches; an error names the variable, never its value.
  */
-type Env = Record<string, string | undefined>;
+export type Env = Record<string, string | undefined>;
 
 /** A setting that is missing or wrong. The message names variables only. */
 export class ConfigError extends Error {
@@ -220,8 +219,8 @@ export function model(): Model {
   };
 }
 
-/** A pod's address follows the pod, so no other one may be set. @throws ConfigError. */
-function refuseBoth(env: Env): void {
+/** A managed pod's address follows the pod, so no other one may be set. @throws ConfigError. */
+export function refuseBoth(env: Env): void {
   if (!env.VLLM_BASE_URL) return;
   throw new ConfigError(
     ["VLLM_BASE_URL"],
@@ -292,68 +291,6 @@ function toBucket(values: Values<"bucket">): Bucket {
 export function database(): { url: string; authToken: string | undefined } {
   const values = section("database");
   return { url: values.DATABASE_URL, authToken: values.DATABASE_AUTH_TOKEN };
-}
-
-interface Pod {
-  /** Undefined: pods are not started or stopped. */
-  apiKey: string | undefined;
-  podId: string | undefined;
-  /** Without a trailing slash. */
-  apiUrl: string;
-}
-
-/** The rented GPU at RunPod and its API key, from a command's environment. @throws ConfigError. */
-export function podOf(env: Env): Pod {
-  const values = parse("pod", env);
-  return {
-    apiKey: values.RUNPOD_API_KEY,
-    podId: values.POD_ID,
-    apiUrl: values.RUNPOD_API_URL.replace(/\/+$/, ""),
-  };
-}
-
-export interface PodManager {
-  provider: "runpod" | "vast";
-  apiKey: string;
-  apiUrl: string;
-  /** At least one, in the order in which they are tried. */
-  podIds: string[];
-  idleStopMs: number;
-  maxHoursPerDay: number | undefined;
-  maxDollarsPerDay: number | undefined;
-  keepWarm: Window | undefined;
-}
-
-/** What the pod's manager needs; undefined if it is off. @throws ConfigError. */
-export function podManager(): PodManager | undefined {
-  return podManagerOf(environment(process.env));
-}
-
-/** The same of another environment, for commands and the loop. @throws ConfigError with the names of what is missing. */
-export function podManagerOf(env: Env): PodManager | undefined {
-  const { POD_MANAGER, OCRLTY_TIME_SCALE } = parse("app", env);
-  if (POD_MANAGER === "off") return undefined;
-  refuseBoth(env);
-  const values = parse("pod", env);
-  const { POD_PROVIDER: provider } = values;
-  const isVast = provider === "vast";
-  const apiKey = isVast ? values.VAST_API_KEY : values.RUNPOD_API_KEY;
-  const podIds = [...(values.POD_ID === undefined ? [] : [values.POD_ID]), ...(values.POD_IDS ?? [])];
-  const missing = [
-    ...(provider === undefined ? ["POD_PROVIDER"] : []),
-    ...(podIds.length === 0 ? ["POD_ID"] : []),
-    ...(apiKey === undefined ? [isVast ? "VAST_API_KEY" : "RUNPOD_API_KEY"] : []),
-  ];
-  if (provider === undefined || apiKey === undefined || podIds.length === 0)
-    throw new ConfigError(missing, `POD_MANAGER=on needs ${missing.join(" and ")}`);
-  return {
-    ...{ provider, apiKey, podIds: [...new Set(podIds)] },
-    apiUrl: (isVast ? values.VAST_API_URL : values.RUNPOD_API_URL).replace(/\/+$/, ""),
-    idleStopMs: Math.ceil(values.POD_IDLE_STOP_MINUTES * 60_000 * OCRLTY_TIME_SCALE),
-    maxHoursPerDay: values.POD_MAX_HOURS_PER_DAY,
-    maxDollarsPerDay: values.POD_MAX_DOLLARS_PER_DAY,
-    keepWarm: values.POD_KEEP_WARM,
-  };
 }
 
 /** The model server of a command's environment; undefined where none is set. @throws ConfigError. */

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import * as z from "zod";
-import { windowOf } from "#core/pod/rules";
+import { windowOf } from "#core/daily-window";
 import { profileNames } from "#spec/profile-names";
 import { secrets } from "#spec/settings";
 

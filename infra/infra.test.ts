@@ -113,7 +113,7 @@ describe.skipIf(!installed)("what sst deploy would create", () => {
       queues: "Queues",
       model: "Model",
       webhook: "Webhook",
-      pod: "Pod",
+      pod: "Rental",
     };
     const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
     for (const [name, { links }] of specs) {

@@ -40,7 +40,7 @@ export const links: Record<LinkName, sst.Linkable<Record<string, unknown>>> = {
   webhook: new sst.Linkable("Webhook", { properties: secretsOf("webhook") }),
   // Only the manager's function is linked to it: the key can delete every pod of its account and read their variables. `sst
   // shell` has every link, so the operator's command has this one.
-  pod: new sst.Linkable("Pod", { properties: secretsOf("pod") }),
+  pod: new sst.Linkable("Rental", { properties: secretsOf("pod") }),
   // Only addresses: a link to the queue itself would allow sqs:*. A function's rights come from functions.ts.
   queues: new sst.Linkable("Queues", {
     properties: Object.fromEntries(

@@ -99,7 +99,7 @@ export const functions = {
     pdf: true,
     sends: ["single", "urgent"],
     asksModel: true,
-    maxBundleKb: 952,
+    maxBundleKb: 956,
   },
   // Announces uploads: one signature and at most two SQL round trips.
   uploads: {
@@ -182,7 +182,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["plan", "item", "urgent"],
-    maxBundleKb: 905,
+    maxBundleKb: 908,
   },
   // Ends the work of messages that were received too often. It acts only after a successful read, and the planner sends
   // the next items.
@@ -213,7 +213,7 @@ export const functions = {
     install: ["sharp", "libheif-js"],
     pdf: true,
     sends: ["single", "urgent"],
-    maxBundleKb: 869,
+    maxBundleKb: 872,
   },
   // Once a minute it repairs rows, messages and inputs that no worker holds. It ends before its next call begins.
   reconcile: {

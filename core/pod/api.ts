@@ -14,7 +14,7 @@ export interface Api {
 }
 
 /** The provider's name, and what its key must be allowed to do, for messages. */
-export interface Names {
+interface Names {
   readonly name: string;
   readonly rights: string;
 }

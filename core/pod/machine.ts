@@ -1,6 +1,7 @@
+import { isWithin } from "#core/daily-window";
 import { draining, holdOf, isOverBudget, leavesBudget } from "./hold.ts";
 import type { Look, Trouble } from "./provider.ts";
-import { isWithin, type Rules } from "./rules.ts";
+import type { Rules } from "./rules.ts";
 import type { Alarm, Memory, Seen, Step } from "./step.ts";
 
 /*
@@ -26,7 +27,7 @@ export function initial(now: number): Memory {
 }
 
 /** The pods in order: the operator's choice, then those of the settings. */
-export function candidates({ chosenId }: Pick<Memory, "chosenId">, { podIds }: Pick<Rules, "podIds">) {
+function candidates({ chosenId }: Pick<Memory, "chosenId">, { podIds }: Pick<Rules, "podIds">) {
   return [...new Set([...(chosenId === null ? [] : [chosenId]), ...podIds])];
 }
 

@@ -14,6 +14,7 @@ import * as Machine from "./machine.ts";
 import type { PodRow } from "./pod.sql.ts";
 import { kindOf, type Provider } from "./provider.ts";
 import type { Rules } from "./rules.ts";
+import type * as Settings from "./settings.ts";
 import type { Seen, Sight, Step } from "./step.ts";
 import * as Store from "./store.ts";
 import { warmUp } from "./warm-up.ts";
@@ -25,7 +26,7 @@ export interface Manager {
   queues: Queues;
   /** The model server without its address, which follows the pod. */
   model: Config.Model;
-  settings: Config.PodManager;
+  settings: Settings.PodManager;
   provider: Provider;
   times: Times;
   /** The price of an hour while the provider names none. */

@@ -1,6 +1,6 @@
-import type { PodManager } from "#core/config";
 import type { Provider } from "./provider.ts";
 import * as Runpod from "./runpod.ts";
+import type { PodManager } from "./settings.ts";
 import * as Vast from "./vast.ts";
 
 const providers = { runpod: Runpod.provider, vast: Vast.provider } as const;

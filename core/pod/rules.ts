@@ -1,11 +1,6 @@
-/* What the operator allows the manager (settings `POD_…`), and the times that it keeps. */
+import type { Window } from "#core/daily-window";
 
-/** A daily window in which the pod is kept up, in minutes of a local day; it may go past midnight. */
-export interface Window {
-  from: number;
-  to: number;
-  timeZone: string;
-}
+/* What the operator allows the manager (settings `POD_…`), and the times that it keeps. */
 
 export interface Rules {
   idleStopMs: number;
@@ -18,7 +13,7 @@ export interface Rules {
   times: Times;
 }
 
-export interface Times {
+interface Times {
   /** An order that has no effect for this long was lost. */
   orderMs: number;
   /** A pod that was ordered to start and is without a GPU for this long gets none. */
@@ -33,36 +28,6 @@ export interface Times {
   startMs: number;
   /** How often the manager looks when nothing is going on. */
   lookMs: number;
-}
-
-const minute = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d) (\S+)$/;
-
-/** `08:00-18:30 Europe/Berlin`; undefined if it is not such a window, or the time zone is not known. */
-export function windowOf(text: string): Window | undefined {
-  const found = minute.exec(text);
-  if (found === null) return undefined;
-  const [fromHour = 0, fromMinute = 0, toHour = 0, toMinute = 0] = found.slice(1, 5).map(Number);
-  const timeZone = found[5] ?? "";
-  const window = { from: fromHour * 60 + fromMinute, to: toHour * 60 + toMinute, timeZone };
-  return window.from === window.to || !isTimeZone(timeZone) ? undefined : window;
-}
-
-function isTimeZone(timeZone: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Whether it is within the window, by the clocks of its time zone. */
-export function isWithin({ from, to, timeZone }: Window, now: Date): boolean {
-  const format = { timeZone, hourCycle: "h23", hour: "2-digit", minute: "2-digit" } as const;
-  const parts = new Intl.DateTimeFormat("en", format).formatToParts(now);
-  const of = (type: string) => Number(parts.find((part) => part.type === type)?.value);
-  const at = of("hour") * 60 + of("minute");
-  return from < to ? at >= from && at < to : at >= from || at < to;
 }
 
 /** The beginning of the UTC day after this one, in epoch milliseconds. */

@@ -14,9 +14,9 @@ import {
 import * as Breaker from "#core/breaker/breaker";
 import { type PodSessionRow, podSessionTable as session } from "#core/cost/pod-session.sql";
 import * as Database from "#core/db/database";
-import * as Extracts from "#core/extraction/open-work";
+import * as OpenExtracts from "#core/extraction/open-extracts";
 import * as Id from "#core/id";
-import * as Runs from "#core/run/dispatch/open-work";
+import * as OpenItems from "#core/run/dispatch/open-items";
 import * as Usage from "#core/usage/usage";
 import { initial } from "./machine.ts";
 import { type PodRow, podTable as pod } from "./pod.sql.ts";
@@ -35,7 +35,7 @@ const mostBetweenLooksMs = 120_000;
 const lastLook = sql`(SELECT coalesce(${pod.lookedAt}, ${Number.MAX_SAFE_INTEGER}) FROM ${pod} WHERE ${row})`;
 
 /** What a step needs from the database. */
-export interface Survey {
+interface Survey {
   pod: PodRow;
   work: Work;
   /** Sessions that were up at some time of this UTC day. */
@@ -105,8 +105,8 @@ export async function take(
   };
 }
 
-const inFlight = (now: number) => sql`(${Extracts.inFlight(now)} OR ${Runs.inFlight(now)})`;
-const waiting = () => sql`(${Extracts.waiting()} OR ${Runs.waiting()})`;
+const inFlight = (now: number) => sql`(${OpenExtracts.inFlight(now)} OR ${OpenItems.inFlight(now)})`;
+const waiting = () => sql`(${OpenExtracts.waiting()} OR ${OpenItems.waiting()})`;
 
 const workOf = (now: number) =>
   sql`SELECT ${inFlight(now)} AS in_flight, ${waiting()} AS waiting, (${Usage.callsOfDay(new Date(now))}) AS calls`;
@@ -119,9 +119,10 @@ const workOf = (now: number) =>
 export async function commit(
   db: Database.Db,
   holder: string,
-  { memory, begins, ends, hold, unless }: Step,
+  step: Step,
   { now, provider }: { now: number; provider: string },
 ): Promise<{ stored: boolean; sessionId: string | null }> {
+  const { memory, begins, ends, hold, unless } = step;
   const stamp = Id.create();
   const sessionId = begins === undefined ? (ends === undefined ? memory.sessionId : null) : Id.create();
   const excluded: SQL[] = [
@@ -129,66 +130,68 @@ export async function commit(
     ...(unless === "any_work" ? [sql`NOT ${waiting()}`] : []),
   ];
   const stored = sql`(SELECT ${pod.stamp} FROM ${pod} WHERE ${row}) = ${stamp}`;
-  const open = and(isNull(session.endedAt), stored);
-  // While the pod may not be used its address is nobody's business.
+  // While the pod may not be used its address is told to no function.
   const address = hold === undefined ? memory.address : null;
   // Orders of the operator are taken over from the row, where they may have changed meanwhile.
   const { chosenId: _chosen, wanted: _wanted, startAskedAt: _asked, ...known } = memory;
+  const taken = sql`CASE WHEN ${pod.startAskedAt} < ${now} THEN NULL ELSE ${pod.startAskedAt} END`;
   const { update } = await Database.batch(db, {
     update: db.query
       .update(pod)
-      .set({
-        ...known,
-        sessionId,
-        stamp,
-        ...(memory.startAskedAt === null
-          ? {
-              startAskedAt: sql`CASE WHEN ${pod.startAskedAt} < ${now} THEN NULL ELSE ${pod.startAskedAt} END`,
-            }
-          : {}),
-      })
+      .set({ ...known, sessionId, stamp, ...(memory.startAskedAt === null ? { startAskedAt: taken } : {}) })
       .where(and(row, eq(pod.holder, holder), ...excluded)),
+    ...sessionsOf(db, step, { sessionId, provider, now, stored }),
+    ...Object.fromEntries(
+      Breaker.manage(db, { hold, address }, stored).map((statement, i) => [`breaker${i}`, statement]),
+    ),
+  });
+  return { stored: update.rowsAffected === 1, sessionId };
+}
+
+/** What a step changes about sessions, each statement only if the step was stored. */
+function sessionsOf(
+  db: Database.Db,
+  { memory, begins, ends }: Step,
+  {
+    sessionId,
+    provider,
+    now,
+    stored,
+  }: { sessionId: string | null; provider: string; now: number; stored: SQL },
+) {
+  const isPriced = memory.ratePerHour !== null && sessionId !== null && begins === undefined;
+  const update = db.query.update(session);
+  return {
     ended:
       ends === undefined && begins === undefined
         ? undefined
-        : db.query
-            .update(session)
+        : update
             .set({ endedAt: new Date(now), endedBy: ends ?? "replaced" })
-            .where(open),
+            .where(and(isNull(session.endedAt), stored)),
     begun:
       begins === undefined
         ? undefined
         : db.query.insert(session).select(
             rowIf(
               {
-                id: sessionId ?? "",
-                provider,
-                podId: memory.podId ?? "",
-                startedAt: begins.startedAt,
-                ratePerHour: begins.ratePerHour ?? null,
+                ...{ id: sessionId ?? "", provider, podId: memory.podId ?? "", busyMs: 0 },
+                ...{ startedAt: begins.startedAt, ratePerHour: begins.ratePerHour ?? null },
               },
               stored,
             ),
           ),
-    priced:
-      memory.ratePerHour === null || sessionId === null || begins !== undefined
-        ? undefined
-        : db.query
-            .update(session)
-            .set({ ratePerHour: memory.ratePerHour })
-            .where(and(eq(session.id, sessionId), isNull(session.ratePerHour), stored)),
+    priced: isPriced
+      ? update
+          .set({ ratePerHour: memory.ratePerHour })
+          .where(and(eq(session.id, sessionId), isNull(session.ratePerHour), stored))
+      : undefined,
     ready:
       memory.state === "ready" && sessionId !== null
-        ? db.query
-            .update(session)
+        ? update
             .set({ readyAt: new Date(now) })
             .where(and(eq(session.id, sessionId), isNull(session.readyAt), stored))
         : undefined,
-    ...Object.fromEntries(
-      Breaker.manage(db, { hold, address }, stored).map((statement, i) => [`breaker${i}`, statement]),
-    ),
-  });
-  return { stored: update.rowsAffected === 1, sessionId };
+  };
 }
 
 /** A row for `INSERT … SELECT`: every column of the table, in order; no row if the condition does not hold. */

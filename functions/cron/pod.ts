@@ -4,12 +4,13 @@ import * as Database from "#core/db/database";
 import * as Log from "#core/log";
 import { run } from "#core/pod/manager";
 import { providerOf } from "#core/pod/providers";
+import * as Settings from "#core/pod/settings";
 import * as Queue from "#core/queue/queue";
 import * as Limits from "#spec/limits";
 
 /** Each minute: starts the rented GPU when work waits, and stops it when there is none. */
 export async function handler(_event: unknown, context: Context): Promise<void> {
-  const settings = Config.podManager();
+  const settings = Settings.managed();
   if (settings === undefined) return;
   const log = Log.create({ request_id: context.awsRequestId, function: context.functionName });
   const times = Limits.times(Config.app().timeScale);

@@ -2,6 +2,7 @@
 import * as fs from "node:fs";
 import leven from "leven";
 import * as Config from "#core/config";
+import * as Settings from "#core/pod/settings";
 import * as Setting from "#core/setting";
 import type { Env, Home } from "./home.ts";
 
@@ -76,7 +77,7 @@ function looksAt(env: Env): (() => void)[] {
     ...sections.map((section) => () => void Config.parse(section, given)),
     () => void loop(env),
     // They are for commands; checking them here shows mistakes while the user is watching.
-    () => void Config.podManagerOf(env),
+    () => void Settings.of(env),
     () => void Config.newKeyLimitsOf(env),
   ];
 }

@@ -7,6 +7,7 @@ import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import { isPodId } from "#core/pod/api";
 import * as RunPod from "#core/pod/runpod";
+import * as Settings from "#core/pod/settings";
 import * as Probe from "#core/vision/probe";
 import * as Limits from "#spec/limits";
 import { secrets } from "#spec/settings";
@@ -63,7 +64,7 @@ interface Setting {
 }
 
 function settle(context: Context, options: Options): Setting {
-  const { apiKey, apiUrl, podId: configured } = Config.podOf(context.env);
+  const { apiKey, apiUrl, podId: configured } = Settings.rentedOf(context.env);
   const model = Config.modelOf(context.env);
   if (apiKey === undefined)
     throw new UsageError(
