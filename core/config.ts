@@ -107,7 +107,7 @@ function linked(): Env {
 }
 
 /** The environment and the links. Links take precedence, so that a local `.env` redirects nothing under `sst shell`. */
-export function environment(env: Env): Env {
+export function environment(env: Env = process.env): Env {
   return { ...env, ...linked() };
 }
 
@@ -116,7 +116,7 @@ const cache = new Map<Section, unknown>();
 function section<S extends Section>(name: S): Values<S> {
   const known = cache.get(name);
   if (known !== undefined) return known as Values<S>;
-  const values = parse(name, environment(process.env));
+  const values = parse(name, environment());
   cache.set(name, values);
   return values;
 }
@@ -210,7 +210,7 @@ export interface Model {
  */
 export function model(): Model {
   if (!app().podManaged) return toModel(section("model"), app().timeScale);
-  const env = environment(process.env);
+  const env = environment();
   refuseBoth(env);
   return {
     // Nowhere, until the address is read: names below `invalid` never resolve (RFC 2606).
@@ -247,7 +247,7 @@ function toModel(values: Values<"model">, timeScale: number): Model {
 
 /** The model's name alone, for /health, where no server address is needed. */
 export function modelName(): string {
-  return environment(process.env).VLLM_MODEL || settings.model.VLLM_MODEL.parse(undefined);
+  return environment().VLLM_MODEL || settings.model.VLLM_MODEL.parse(undefined);
 }
 
 export interface Bucket {
@@ -340,7 +340,7 @@ export interface Credential {
 
 /** The secrets that this function is linked to. @throws ConfigError when `CREDENTIALS_EXPIRE` cannot be read. */
 export function credentials(): Credential[] {
-  return credentialsOf(environment(process.env));
+  return credentialsOf(environment());
 }
 
 /** The secrets of another environment, for commands. @throws ConfigError. */

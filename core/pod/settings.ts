@@ -15,7 +15,7 @@ export interface PodManager {
 
 /** What the pod's manager needs; undefined if it is off. @throws ConfigError. */
 export function managed(): PodManager | undefined {
-  return of(Config.environment(process.env));
+  return of(Config.environment());
 }
 
 /** The same of another environment, for commands and the loop. @throws ConfigError with the names of what is missing. */

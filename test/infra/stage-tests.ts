@@ -110,11 +110,17 @@ function lambdaTests(stages: () => Stages): void {
     eachStage(stages(), (stage, name) => {
       const found = resourcesOf(stage, "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig");
       expect(
-        found.map(({ inputs: { functionName, maximumRetryAttempts, maximumEventAgeInSeconds } }) => [
-          ...[arnOf(functionName), maximumRetryAttempts, maximumEventAgeInSeconds],
-        ]),
+        found
+          .map(({ inputs: { functionName, maximumRetryAttempts, maximumEventAgeInSeconds } }) => [
+            ...[arnOf(functionName), maximumRetryAttempts, maximumEventAgeInSeconds],
+          ])
+          .toSorted(),
         name,
-      ).toEqual(Object.values(schedules).map((schedule) => [functionArn(schedule.function), 0, 60]));
+      ).toEqual(
+        Object.values(schedules)
+          .map((schedule) => [functionArn(schedule.function), 0, 60])
+          .toSorted(),
+      );
       for (const { inputs } of resourcesOf(stage, "aws:scheduler/schedule:Schedule"))
         expect(JSON.stringify(inputs.target), name).toContain('"maximumRetryAttempts":0');
     });
