@@ -9,6 +9,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Prom
   "extract-look": () => import("./extract-look.ts"),
   "cold-start": () => import("./cold-start.ts"),
   "auto-concurrency": () => import("./auto-concurrency.ts"),
+  cost: () => import("./cost.ts"),
   artifacts: () => import("./artifacts.ts"),
   batch: () => import("./batches.ts"),
   canonical: () => import("./canonical.ts"),

@@ -24,6 +24,7 @@ const Sums = z.looseObject({
   model_seconds: z.number(),
   image_bytes: z.number(),
   cost: z.number().nullish(),
+  cost_provisional: z.boolean().optional(),
 });
 const Report = z.looseObject({
   from: z.string(),
@@ -37,6 +38,7 @@ const Report = z.looseObject({
     }),
   ),
   total: Sums,
+  unallocated: z.object({ usd: z.number().nullable(), provisional: z.boolean() }).nullish(),
   stored: z.object({ bytes: z.number(), objects: z.number() }).optional(),
 });
 
@@ -95,9 +97,15 @@ function table(json: unknown, context: Context): string {
     ],
     context,
   );
-  return stored === undefined
-    ? sums
-    : `${sums}in the bucket now: ${stored.objects} objects, ${(stored.bytes / 1e6).toFixed(1)} MB\n`;
+  const { unallocated } = report.data;
+  const lines = [
+    ...(unallocated?.usd ? [`paid for a pod that read nothing: ${unallocated.usd.toFixed(2)}`] : []),
+    ...(total.cost_provisional ? ["the pod is up: what its present session costs is provisional (~)"] : []),
+    ...(stored === undefined
+      ? []
+      : [`in the bucket now: ${stored.objects} objects, ${(stored.bytes / 1e6).toFixed(1)} MB`]),
+  ];
+  return lines.length === 0 ? sums : `${sums}${lines.join("\n")}\n`;
 }
 
 function rowOf(name: string, sums: z.output<typeof Sums>): string[] {
@@ -110,6 +118,8 @@ function rowOf(name: string, sums: z.output<typeof Sums>): string[] {
     String(sums.prompt_tokens),
     String(sums.completion_tokens),
     (sums.image_bytes / 1e6).toFixed(1),
-    sums.cost === null || sums.cost === undefined ? "-" : sums.cost.toFixed(2),
+    sums.cost === null || sums.cost === undefined
+      ? "-"
+      : `${sums.cost.toFixed(2)}${sums.cost_provisional ? "~" : ""}`,
   ];
 }

@@ -109,8 +109,10 @@ function publishedLine({ summary }: Read.Shown): string {
 function costLine(cost: Wire.Cost): string {
   const { model_seconds, latency_ms, cost_usd, right_documents_per_usd } = cost;
   const tokens = `${cost.prompt_tokens} + ${cost.completion_tokens} tokens`;
-  // At GPU_COST_PER_HOUR, as if the GPU had read one picture at a time.
-  const usd = cost_usd === null ? "" : `, $${cost_usd.toFixed(4)} (estimated)`;
+  // At GPU_COST_PER_HOUR it is as if the GPU had read one picture at a time.
+  const how =
+    cost.cost_basis === "pod_sessions" ? (cost.cost_provisional ? "provisional" : "of the pod") : "estimated";
+  const usd = cost_usd === null ? "" : `, $${cost_usd.toFixed(4)} (${how})`;
   const worth =
     right_documents_per_usd === null
       ? ""

@@ -64,10 +64,19 @@ export const Cost = z
       .object({ p50: count, p95: count, p99: count })
       .nullable()
       .meta({ description: "Measured for items that succeeded, from the claim to the end." }),
-    cost_usd: z
-      .number()
+    cost_usd: z.number().nullable().meta({
+      description:
+        "Of the GPU: the run's part of the managed pod's sessions, else model seconds at `GPU_COST_PER_HOUR`; null where neither is known.",
+    }),
+    cost_basis: z
+      .enum(["pod_sessions", "gpu_cost_per_hour"])
       .nullable()
-      .meta({ description: "Model seconds at `GPU_COST_PER_HOUR`; null where that is not set." }),
+      .default(null)
+      .meta({ description: "How it was found; null where it is not known." }),
+    cost_provisional: z
+      .boolean()
+      .default(false)
+      .meta({ description: "True if the pod's session was still open when this was measured." }),
     right_documents_per_usd: z.number().nullable(),
   })
   .meta({ id: "EvalCost" });

@@ -1,4 +1,5 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
+import * as ModelTime from "#core/cost/model-time";
 import * as Database from "#core/db/database";
 import { AppError, type Code, type Details } from "#core/error";
 import type { StoredInput } from "#core/source/source";
@@ -232,6 +233,7 @@ async function update(
 ): Promise<boolean> {
   const { keyId, taskId } = row;
   const { used, onlyIf } = more;
+  const now = new Date();
   const [result] = await Database.batch(db, [
     db.query
       .update(extractTable)
@@ -239,7 +241,10 @@ async function update(
       .where(and(ours(row), onlyIf)),
     ...(used === undefined || used.modelCalls === 0
       ? []
-      : [Usage.record({ keyId, taskId, ...used, now: new Date() }, sql`changes() = 1`)]),
+      : [
+          Usage.record({ keyId, taskId, ...used, now }, sql`changes() = 1`),
+          ...ModelTime.record({ keyId, taskId, now }, used.modelMs),
+        ]),
   ]);
   return result?.rowsAffected === 1;
 }

@@ -77,7 +77,7 @@ async function owned(): Promise<string[]> {
 }
 
 test("every table that says whose its rows are is purged", async () => {
-  const others = ["extract", "key", "key_secret", "run", "upload"];
+  const others = ["extract", "key", "key_secret", "model_time", "run", "upload"];
   expect(await owned()).toEqual([...others, ...counters].toSorted());
 });
 

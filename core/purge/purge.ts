@@ -1,5 +1,6 @@
 import { eq, sql } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
+import * as ModelTime from "#core/cost/model-time";
 import * as Database from "#core/db/database";
 import { keySecretTable, keyTable } from "#core/key/key.sql";
 import type { Log } from "#core/log";
@@ -103,6 +104,7 @@ export async function purge(
     for (const { run_uid: runUid, total } of rows) {
       while (!(await Items.removeRows(db, String(runUid))));
       await Database.batch(db, [
+        ModelTime.forgetRun(String(runUid)),
         Database.statement(sql`DELETE FROM ${runTable} WHERE run_uid = ${String(runUid)}`),
       ]);
       purged.runs += 1;
@@ -115,6 +117,7 @@ export async function purge(
   for (const table of counters) await removeRows(db, table, keyId);
   await Database.batch(db, [
     Due.forgetHosts(keyId),
+    ...ModelTime.forget(keyId),
     db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, keyId)),
     db.query.update(keyTable).set({ scopes: [], lastUsedAt: null }).where(eq(keyTable.keyId, keyId)),
   ]);

@@ -8,6 +8,7 @@ import type { Principal } from "#core/key/key";
 import * as Visible from "#core/key/visible";
 import * as Known from "#core/known/known";
 import type { Log } from "#core/log";
+import * as Cost from "./cost.ts";
 import {
   type ItemRow,
   isShown,
@@ -71,11 +72,13 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunR
 /** A run as the API returns it. @throws as `find`. */
 export async function get(db: Database.Db, wanted: Wanted): Promise<Run> {
   const { row, running } = await find(db, wanted);
-  const answer = Serialize.run(row, running, wanted.principal.keyId);
   // Only an ended run can be evaluated.
-  if (row.finishedAt === null) return answer;
-  const latest = await Evaluation.latestOf(db, row.runUid);
-  return latest === undefined ? answer : { ...answer, eval: evalOf(latest, wanted.principal.keyId) };
+  const latest = row.finishedAt === null ? undefined : await Evaluation.latestOf(db, row.runUid);
+  return {
+    ...Serialize.run(row, running, wanted.principal.keyId),
+    cost: await Cost.of(db, row, latest?.summary?.canonical.documents_right),
+    eval: latest === undefined ? null : evalOf(latest, wanted.principal.keyId),
+  };
 }
 
 /** A summary of the run's newest evaluation. */

@@ -74,6 +74,7 @@ export function run(row: RunRow, runningItems: number, viewer: string = row.keyI
       completion_tokens: row.completionTokens,
       attempts: row.modelCalls,
     },
+    cost: null,
     artifact_rel: row.artifactRel,
     eval: null,
     error: errorOf(row),

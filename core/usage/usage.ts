@@ -86,7 +86,11 @@ const Sums = z.object({
   model_seconds: z.number(),
   image_bytes: z.int(),
   cost: z.number().nullable().meta({
-    description: "Model seconds at the price of a GPU hour: an upper bound. Null: no price is set.",
+    description:
+      "US dollars of the GPU. Where a pod is managed: the part of what its sessions cost, idle time included, that these model seconds are of all. Else model seconds at the price of a GPU hour: an upper bound. Null: no price is known.",
+  }),
+  cost_provisional: z.boolean().meta({
+    description: "True while a session of the pod is open: more work in it makes each receipt cheaper.",
   }),
 });
 type Sums = z.output<typeof Sums>;
@@ -105,6 +109,10 @@ export const Report = z
       }),
     ),
     total: Sums,
+    unallocated: z.object({ usd: z.number().nullable(), provisional: z.boolean() }).nullable().meta({
+      description:
+        "What sessions of a managed pod cost in which nothing was read: aborted starts, and waiting in vain. With `cost` of all keys it adds up to the pod's bill. Null for the usage of one key, and where no pod is managed.",
+    }),
     stored: z.object({ bytes: z.int(), objects: z.int(), measured_at: z.iso.datetime().nullable() }).meta({
       description:
         "What is stored in the bucket now: counted once an hour (less often in a large bucket), plus what was announced since. `measured_at` is null before the first count.",
@@ -134,24 +142,36 @@ export function period(
   return { from, to };
 }
 
+/** What sessions of a pod cost; the key is the one whose usage is asked for, undefined for all. */
+export interface Costs {
+  by: ReadonlyMap<string, Cost>;
+  total: Cost | undefined;
+  unallocated: Cost | undefined;
+}
+
+interface Cost {
+  usd: number | null;
+  provisional: boolean;
+}
+
+export interface Wanted {
+  from: string;
+  to: string;
+  groupBy: "day" | "key" | "task";
+  keyId: string | undefined;
+  gpuCostPerHour: number | undefined;
+  /** Asked where a pod is managed (core/cost). */
+  costsOf?: ((keyId: string | undefined) => Promise<Costs>) | undefined;
+  log: Log;
+}
+
 /**
  * The usage between two days: the caller's own, or with `admin:all_keys` that of all keys or of one.
  * @param wanted.gpuCostPerHour - undefined: `cost` is null. Concurrent calls each count in full although the GPU works
  *   on them at once, so the cost is an upper bound.
  * @throws AppError `not_found` for another key's usage, whether that key exists or not.
  */
-export async function list(
-  db: Database.Db,
-  principal: Principal,
-  wanted: {
-    from: string;
-    to: string;
-    groupBy: "day" | "key" | "task";
-    keyId: string | undefined;
-    gpuCostPerHour: number | undefined;
-    log: Log;
-  },
-): Promise<Report> {
+export async function list(db: Database.Db, principal: Principal, wanted: Wanted): Promise<Report> {
   const { from, to, groupBy } = wanted;
   const keyId = visibleKey(
     principal,
@@ -174,13 +194,21 @@ export async function list(
     name: String(row.name),
     amounts: counted.map((column) => Number(row[column])),
   }));
+  const costs = await wanted.costsOf?.(keyId);
   const inAll = counted.map((_, i) => rows.reduce((sum, { amounts }) => sum + (amounts[i] ?? 0), 0));
   return {
     from,
     to,
     group_by: groupBy,
-    items: rows.map((row) => ({ [name]: row.name, ...sumsOf(row.amounts, wanted.gpuCostPerHour) })),
-    total: sumsOf(inAll, wanted.gpuCostPerHour),
+    items: rows.map((row) => ({
+      ...{ [name]: row.name },
+      ...sumsOf(row.amounts, wanted.gpuCostPerHour, costs?.by.get(row.name)),
+    })),
+    total: sumsOf(inAll, wanted.gpuCostPerHour, costs?.total),
+    unallocated:
+      costs?.unallocated === undefined
+        ? null
+        : { usd: priceOf(costs.unallocated.usd), provisional: costs.unallocated.provisional },
     stored: await Storage.read(db, keyId),
   };
 }
@@ -196,7 +224,7 @@ const counted = [
 ] as const;
 
 /** `amounts` in the order of `counted`. */
-function sumsOf(amounts: number[], gpuCostPerHour: number | undefined): Sums {
+function sumsOf(amounts: number[], gpuCostPerHour: number | undefined, cost: Cost | undefined): Sums {
   const [items = 0, promptTokens = 0, completionTokens = 0, ...others] = amounts;
   const [modelCalls = 0, modelMs = 0, imageBytes = 0, pages = 0] = others;
   return {
@@ -207,8 +235,16 @@ function sumsOf(amounts: number[], gpuCostPerHour: number | undefined): Sums {
     model_calls: modelCalls,
     model_seconds: modelMs / 1000,
     image_bytes: imageBytes,
-    // More decimals than this are meaningless in a price.
-    cost:
-      gpuCostPerHour === undefined ? null : Math.round((modelMs / 3_600_000) * gpuCostPerHour * 1e6) / 1e6,
+    cost: priceOf(
+      cost !== undefined
+        ? cost.usd
+        : gpuCostPerHour === undefined
+          ? null
+          : (modelMs / 3_600_000) * gpuCostPerHour,
+    ),
+    cost_provisional: cost?.provisional ?? false,
   };
 }
+
+/** More decimals than this are meaningless in a price. */
+const priceOf = (usd: number | null) => (usd === null ? null : Math.round(usd * 1e6) / 1e6);

@@ -55,6 +55,7 @@ export function measured(
       ...{ prompt_tokens: 120_000, completion_tokens: 9_000, model_calls: 60, model_seconds: 41.25 },
       latency_ms: { p50: 620, p95: 1_410, p99: 2_200 },
       ...{ cost_usd: 0.04125, right_documents_per_usd: 800 },
+      ...{ cost_basis: "gpu_cost_per_hour" as const, cost_provisional: false },
     },
   };
   return { evaluation, samples };

@@ -94,7 +94,7 @@ describe("runs", () => {
 
     const canonical = await run("results", "r-1", "--format", "csv", "--values", "canonical");
     expect(canonical.stdout).toMatch(
-      /,complete,total_value,total_currency,checks_failed,ambiguous,tags,quality,pages,document\n0,/,
+      /,complete,total_value,total_currency,checks_failed,ambiguous,tags,quality,pages,document,model_seconds\n0,/,
     );
     await run("results", "r-1", "--out", "p.csv", "--values", "printed", "--dialect", "tab");
     expect(cli.read("p.csv")).toMatch(/^\ufeffindex\tcustom_id\t.*\ttotal\twarnings\tcomplete\n0\t/);

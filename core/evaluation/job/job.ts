@@ -1,5 +1,6 @@
 import { eq } from "drizzle-orm";
 import * as Bucket from "#core/bucket/bucket";
+import { gpuOf } from "#core/cost/gpu";
 import * as Database from "#core/db/database";
 import { AppError, from } from "#core/error";
 import { type Comparison, compare } from "#core/evaluation/compare/compare";
@@ -215,7 +216,7 @@ class Work {
     const evaluation: Wire.Evaluation = {
       ...Evaluation.entry(ended),
       ...{ fields, slices, unmatched },
-      cost: costOf(run, lights, { gpuCostPerHour, documentsRight }),
+      cost: costOf(run, lights, { gpu: await gpuOf(db, run, gpuCostPerHour), documentsRight }),
       ambiguous_labels: counted.ambiguous,
       samples_ref: this.row.progress.parts,
     };

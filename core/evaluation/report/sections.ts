@@ -269,7 +269,9 @@ ${table(
 <p class="note">p50, p95 and p99 are latencies of items that succeeded.${
     usd === null
       ? ""
-      : " Dollars are an estimate: the model's seconds of all items added, at GPU_COST_PER_HOUR. A GPU that reads several at a time costs less, one that waits costs more."
+      : found.cost_basis === "pod_sessions"
+        ? ` Dollars are the run's part of what the pod cost, its idle time included.${found.cost_provisional ? " The pod was still up: more work makes each receipt cheaper." : ""}`
+        : " Dollars are an estimate: the model's seconds of all items added, at GPU_COST_PER_HOUR. A GPU that reads several at a time costs less, one that waits costs more."
   }</p></section>`;
 }
 

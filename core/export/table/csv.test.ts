@@ -18,13 +18,13 @@ const item: Item = {
   ...{ result: null, schema_ok: true, warnings: [], pages: null, error: null, attempts: 1 },
   ...{ schema_errors: [], normalized: {}, checks: [] },
   ...{ model: "m", prompt_sha256: "p", schema_sha256: "s", image_sha256: "i" },
-  timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
+  timings_ms: { total: 0, image: 0, inference: 1_250, validate: 0 },
   usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },
 };
 /** The cell of a value, without the quotes around it. */
 const cell = (total: unknown) => {
   const [, quoted, plain] =
-    /,(?:"((?:[^"]|"")*)"|([^",]*)),,,,,,,,\n$/.exec(records({ ...item, result: { total } })) ?? [];
+    /,(?:"((?:[^"]|"")*)"|([^",]*)),,,,,,,,,1\.250\n$/.exec(records({ ...item, result: { total } })) ?? [];
   return (quoted ?? plain)?.replaceAll('""', '"');
 };
 
@@ -111,15 +111,15 @@ test.each(["Milk, -5.00", "Main St 5, +49 30 1234", "A=B", "a-b; c-d", "2+2", "x
 
 test("the tags of an item are one cell, as JSON; results of an older version have none", () => {
   const tags = { store: 'nine, "red"', till: "3" };
-  expect(records({ ...item, tags })).toMatch(/,"\{""store"":""nine, \\""red\\"""",""till"":""3""\}",,,\n$/);
+  expect(records({ ...item, tags })).toMatch(/,"\{""store"":""nine, \\""red\\"""",""till"":""3""\}",,,,1\.250\n$/);
   const { tags: _, ...older } = item;
   expect(records(older)).toBe(records(item));
 });
 
 test("the quality of an item's picture is one cell: ok, or each fault; empty where nobody looked", () => {
   const reasons = ["blurred", "dark"] as const;
-  expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(/,blurred dark,,\n$/);
-  expect(records({ ...item, quality: { ok: true, reasons: [] } })).toMatch(/,ok,,\n$/);
+  expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(/,blurred dark,,,1\.250\n$/);
+  expect(records({ ...item, quality: { ok: true, reasons: [] } })).toMatch(/,ok,,,1\.250\n$/);
   expect(records({ ...item, quality: null })).toBe(records(item));
 });
 
@@ -135,7 +135,7 @@ test("a long text that is almost a number takes no longer than it is long", () =
 
 test("what a caller named is never an amount: a file called like one is made safe", () => {
   const row = records({ ...item, custom_id: "-5.00", file: "-5.jpg", result: { total: "-5.00" } });
-  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,,,,,,,\n");
+  expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,,,,,,,,1.250\n");
 });
 
 test("rows of a result that does not end are marked, in both tables; those of a whole one are not", () => {
@@ -145,9 +145,9 @@ test("rows of a result that does not end are marked, in both tables; those of a 
   const cut: Item = { ...item, status: "failed", schema_ok: null, complete: false, error, result };
   const table = Csv.of(Table.ofItems(fields));
   expect(table.header).toMatch(
-    /,shop,warnings,complete,checks_failed,ambiguous,tags,quality,pages,document\n$/,
+    /,shop,warnings,complete,checks_failed,ambiguous,tags,quality,pages,document,model_seconds\n$/,
   );
-  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false,,,,,,\n");
+  expect(table.records(cut)).toBe("0,,,failed,a~0,,answer_too_long,m,S,,false,,,,,,,1.250\n");
   const rows = Table.ofLines(fields);
   const lines = rows && Csv.of(rows);
   expect(lines?.header).toBe(
@@ -172,9 +172,9 @@ test("a file of several documents has a row for each in both tables, with its nu
   const split: Item = { ...item, file: "a.jpg", documents };
   expect(Csv.of(Table.ofItems(fields)).records(split)).toBe(
     [
-      "0,,a.jpg,succeeded,a~0,true,,,A,,,,,,,1,1\n",
-      "0,,a.jpg,succeeded,a~0,true,,,B,,,,,,,1,2\n",
-      "0,,a.jpg,failed,a~0,,invalid_model_output,m,,,,,,,,1,3\n",
+      "0,,a.jpg,succeeded,a~0,true,,,A,,,,,,,1,1,1.250\n",
+      "0,,a.jpg,succeeded,a~0,true,,,B,,,,,,,1,2,\n",
+      "0,,a.jpg,failed,a~0,,invalid_model_output,m,,,,,,,,1,3,\n",
     ].join(""),
   );
   const rows = Table.ofLines(fields);

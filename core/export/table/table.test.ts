@@ -68,6 +68,7 @@ test("what a value means stands behind all that was there before it", () => {
       "quality",
       "pages",
       "document",
+      "model_seconds",
     ],
   ]);
   expect(shown(Table.ofItems(fields))).toEqual([
@@ -76,6 +77,7 @@ test("what a value means stands behind all that was there before it", () => {
       ...{ date: "03/04/2026", "shop.name": "S", total: "12,50 €" },
       ...{ date_value: "2026-04-03", total_value: "12.5", total_currency: "EUR", ambiguous: "date" },
       checks_failed: "total_is_sum_of_parts items_sum_is_subtotal item_price_is_quantity_times_unit",
+      model_seconds: "0.000",
     },
   ]);
 });
@@ -124,6 +126,7 @@ test("printed values alone are the table as it was, canonical ones leave out wha
       "quality",
       "pages",
       "document",
+      "model_seconds",
     ],
   ]);
 });
@@ -149,6 +152,7 @@ test("a field with the name of another column gets a column of its own", () => {
       "quality",
       "pages",
       "document",
+      "model_seconds",
     ],
   ]);
   expect(new Set(names).size).toBe(names?.length);

@@ -87,6 +87,7 @@ export function ofItems(fields: readonly Field[], shown: Values = "both"): Table
     text("quality", ({ item }) => item.quality && (item.quality.ok ? "ok" : spaced(item.quality.reasons))),
     { ...text("pages", ({ item }) => item.pages), type: "integer" as const },
     numbered,
+    timed,
   ];
   const columns = laidOut({ fields: single, about, behind, more, shown, keyOf: (path) => path });
   return {
@@ -160,6 +161,14 @@ const tagged = text("tags", ({ item }) => item.tags && JSON.stringify(item.tags)
 
 /** Empty where the file is one document. */
 const numbered: Column = { ...text("document", ({ item }) => item.document), type: "integer" };
+
+/** What a receipt's part of the run's cost is (`cost.per_model_second`). Of a file of several documents the first has it. */
+const timed: Column = {
+  ...text("model_seconds", ({ item }) =>
+    (item.document ?? 1) === 1 ? (item.timings_ms.inference / 1000).toFixed(3) : undefined,
+  ),
+  type: "number",
+};
 
 /** Empty if nothing is missing, because the field is absent then. */
 const completeOf = ({ item }: Entry) => item.complete;

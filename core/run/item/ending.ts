@@ -1,4 +1,5 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
+import * as ModelTime from "#core/cost/model-time";
 import * as Database from "#core/db/database";
 import type { Log } from "#core/log";
 import * as Conclude from "#core/reading/conclude";
@@ -48,7 +49,12 @@ function follow(runRow: RunRow, set: SQL[], spent: Usage.Used | undefined): Data
     Database.statement(
       sql`UPDATE ${runTable} SET ${sql.join(changes, sql`, `)} WHERE run_uid = ${runRow.runUid} AND changes() = 1`,
     ),
-    ...(spent === undefined ? [] : [Usage.record({ ...used, ...spent }, sql`changes() = 1`)]),
+    ...(spent === undefined
+      ? []
+      : [
+          Usage.record({ ...used, ...spent }, sql`changes() = 1`),
+          ...ModelTime.record({ ...used, runUid: runRow.runUid }, spent.modelMs),
+        ]),
   ];
 }
 
