@@ -21,7 +21,7 @@ const bucketReadsPerItem = 2;
 const functionGb = 1.769;
 
 /** What was counted of the work. */
-export interface Work {
+interface Work {
   receipts: number;
   pages: number;
   /** How long functions waited for the model, in milliseconds. */
@@ -29,7 +29,7 @@ export interface Work {
 }
 
 /** Dollars of one line. */
-export interface Line {
+interface Line {
   part: "gateway" | "functions" | "queues" | "logs" | "traffic" | "bucket requests" | "bucket storage";
   usd: number;
 }

@@ -29,12 +29,20 @@ afterAll(async () => {
   await database.close();
 });
 beforeEach(async () => {
-  for (const table of ["model_time", "run_model_time", "pod_session"]) await db.client.execute(`DELETE FROM "${table}"`);
+  for (const table of ["model_time", "run_model_time", "pod_session"])
+    await db.client.execute(`DELETE FROM "${table}"`);
 });
 
 /** A pod that was paid for from 8 to 9, or is up since 8, at 1 USD an hour, and had work for half an hour. */
 async function session(id: string, more: Partial<typeof podSessionTable.$inferInsert> = {}) {
-  const row = { id, provider: "runpod", podId: "pod-1", startedAt: at(8), ratePerHour: 1, busyMs: 30 * 60_000 };
+  const row = {
+    id,
+    provider: "runpod",
+    podId: "pod-1",
+    startedAt: at(8),
+    ratePerHour: 1,
+    busyMs: 30 * 60_000,
+  };
   await Database.batch(db, [db.query.insert(podSessionTable).values({ ...row, ...more })]);
 }
 
@@ -46,7 +54,8 @@ async function spend(ms: number, whose: Partial<ModelTime.Whose> = {}, changes =
     ...ModelTime.record(who, ms),
   ]);
 }
-const close = (id: string) => db.client.execute(`UPDATE pod_session SET ended_at = ${at(9).getTime()} WHERE id = '${id}'`);
+const close = (id: string) =>
+  db.client.execute(`UPDATE pod_session SET ended_at = ${at(9).getTime()} WHERE id = '${id}'`);
 
 test("model time is counted in the session that is open, once for each answer that was counted", async () => {
   await session("before", { startedAt: at(5), endedAt: at(6) });

@@ -1,4 +1,4 @@
-import { eq, inArray, type SQL, sql } from "drizzle-orm";
+import { eq, inArray, sql } from "drizzle-orm";
 import * as Database from "#core/db/database";
 import * as Allocation from "./allocation.ts";
 import { runModelTimeTable as ofRun, modelTimeTable as time } from "./model-time.sql.ts";
@@ -7,7 +7,7 @@ import { podSessionTable as session } from "./pod-session.sql.ts";
 const sumMs = sql<number>`sum(${time.ms})`.as("ms");
 
 /** Which model time counts, and by which column it is summed. */
-export interface Wanted {
+interface Wanted {
   /** Days in UTC, both included. */
   from: string;
   to: string;

@@ -3,8 +3,8 @@ import { gpuOf } from "#core/cost/gpu";
 import * as Parts from "#core/cost/parts";
 import type * as Database from "#core/db/database";
 import { readOn } from "#spec/prices";
+import type { RunCost } from "./cost-schema.ts";
 import type { RunRow } from "./run.sql.ts";
-import type { RunCost } from "./schema.ts";
 import { endedOf } from "./serialize.ts";
 
 const storageParts = new Set(["bucket requests", "bucket storage"]);

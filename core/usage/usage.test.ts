@@ -223,7 +223,15 @@ describe("what is shown of it", () => {
   });
 
   test("a key sees its own days, with their sum, and no older ones", async () => {
-    const none = { items: 0, pages: 0, prompt_tokens: 0, completion_tokens: 0, image_bytes: 0, cost: null };
+    const none = {
+      items: 0,
+      pages: 0,
+      prompt_tokens: 0,
+      completion_tokens: 0,
+      image_bytes: 0,
+      cost: null,
+      cost_provisional: false,
+    };
     const today = {
       items: 12,
       pages: 4,
@@ -233,6 +241,7 @@ describe("what is shown of it", () => {
       model_seconds: 3.5,
       image_bytes: 18,
       cost: null,
+      cost_provisional: false,
     };
     const report = await Usage.list(db, client, asked);
     expect(report).toEqual({
@@ -244,6 +253,7 @@ describe("what is shown of it", () => {
         { day: "2026-11-23", ...today },
       ],
       total: { ...today, model_calls: 4, model_seconds: 4 },
+      unallocated: null,
       stored: { bytes: 0, objects: 0, measured_at: null },
     });
     expect(Usage.Report.parse(report)).toEqual(report);

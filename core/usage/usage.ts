@@ -143,7 +143,7 @@ export function period(
 }
 
 /** What sessions of a pod cost; the key is the one whose usage is asked for, undefined for all. */
-export interface Costs {
+interface Costs {
   by: ReadonlyMap<string, Cost>;
   total: Cost | undefined;
   unallocated: Cost | undefined;

@@ -115,7 +115,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_model_time_1 session_id=?": "one for each key, task and day of a session",
   "sqlite_autoindex_run_model_time_1 run_uid=?": "one for each session of a run",
   "sqlite_autoindex_pod_session_1 id=?": one,
-  "pod_session_open": "in order: the open one",
+  pod_session_open: "in order: the open one",
   "pod_session_time started_at>? started_at<?": "those of at most 400 days",
   "usage_day day=?": "one for each key and task",
   "usage_day day>? day<?": "one for each key, task and day of at most 400",

@@ -111,14 +111,18 @@ test.each(["Milk, -5.00", "Main St 5, +49 30 1234", "A=B", "a-b; c-d", "2+2", "x
 
 test("the tags of an item are one cell, as JSON; results of an older version have none", () => {
   const tags = { store: 'nine, "red"', till: "3" };
-  expect(records({ ...item, tags })).toMatch(/,"\{""store"":""nine, \\""red\\"""",""till"":""3""\}",,,,1\.250\n$/);
+  expect(records({ ...item, tags })).toMatch(
+    /,"\{""store"":""nine, \\""red\\"""",""till"":""3""\}",,,,1\.250\n$/,
+  );
   const { tags: _, ...older } = item;
   expect(records(older)).toBe(records(item));
 });
 
 test("the quality of an item's picture is one cell: ok, or each fault; empty where nobody looked", () => {
   const reasons = ["blurred", "dark"] as const;
-  expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(/,blurred dark,,,1\.250\n$/);
+  expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(
+    /,blurred dark,,,1\.250\n$/,
+  );
   expect(records({ ...item, quality: { ok: true, reasons: [] } })).toMatch(/,ok,,,1\.250\n$/);
   expect(records({ ...item, quality: null })).toBe(records(item));
 });
