@@ -61,7 +61,7 @@ export function cors(env: Environment) {
   return {
     methods: ["PUT", "GET"],
     origins,
-    headers: ["content-type", "if-none-match"],
+    headers: ["content-type", "if-none-match", "x-amz-checksum-sha256"],
     exposeHeaders: ["ETag"],
     maxAgeSeconds: 600,
   };

@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
+import * as Proof from "#core/bucket/proof";
 import * as Record from "#core/reading/record";
 import type { Artifact } from "#core/reading/schema";
+import type { Upload } from "#core/upload/upload";
 import { answer, type Batches, open, silent } from "#test/support/batches/batches";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
@@ -105,6 +107,31 @@ describe("a batch picture that needs no change", () => {
     expect(turned?.sent).toMatchObject({ by: "url", width: 400, height: 320 });
     const gets = batches.loop.events("s3_get").filter(({ range }) => range !== true);
     expect(gets.filter(({ bytes }) => bytes === files.get("plain")?.length)).toEqual([]);
+  }, 120_000);
+
+  test("has the hash that its uploader declared, because the bucket compared it", async () => {
+    await Proof.keep(batches.db, { ok: true, at: new Date().toISOString(), checksum: true });
+    const bytes = files.get("plain") as Buffer;
+    const sha256 = shaOf(bytes);
+    const refs = [];
+    for (const wish of [{ sha256: sha256.toUpperCase() }, {}]) {
+      const json = { mime_type: "image/jpeg", bytes: bytes.length, ...wish };
+      const { body } = await batches.loop.call("/v1/uploads", { json });
+      const { image_ref, upload_url, headers } = body as Upload;
+      expect((await fetch(upload_url, { method: "PUT", headers, body: bytes })).status).toBe(200);
+      refs.push({ image_ref });
+    }
+    batches.model.respond = (received) => vllm(received, seen);
+    await batches.made({ run_id: "declared", manifest: refs });
+    await batches.ended("declared", 60_000);
+    const found = await artifacts("declared");
+    expect(found.map(({ image_sha256, input, sent }) => [image_sha256, input?.sha256, sent?.sha256])).toEqual(
+      [
+        [sha256, sha256, sha256],
+        [null, null, null],
+      ],
+    );
+    expect(found.map(({ sent }) => sent?.by)).toEqual(["url", "url"]);
   }, 120_000);
 
   test("is sent as bytes where the run asks for a look", async () => {

@@ -184,6 +184,14 @@ export async function list(
   };
 }
 
+/** What is known of an object without its bytes. */
+interface Head {
+  bytes: number;
+  etag: string;
+  /** In hex, if it was asked for, and the store compared the bytes with it when they were written. */
+  sha256: string | null;
+}
+
 /**
  * An object's size and version without its bytes, or undefined when there is none.
  * @throws AppError `storage_unavailable`.
@@ -192,12 +200,21 @@ export async function head(
   bucket: Bucket,
   log: Log,
   rel: string,
-): Promise<{ bytes: number; etag: string } | undefined> {
+  { sha256 = false }: { sha256?: boolean } = {},
+): Promise<Head | undefined> {
+  const ChecksumMode = sha256 ? ("ENABLED" as const) : undefined;
   const answer = await attemptUnless([404], { bucket, log, operation: "head" }, (abortSignal) =>
-    bucket.client.send(new HeadObjectCommand(at(bucket, rel)), { abortSignal }),
+    bucket.client.send(new HeadObjectCommand({ ...at(bucket, rel), ChecksumMode }), { abortSignal }),
   );
-  return answer === undefined ? undefined : { bytes: answer.ContentLength ?? 0, etag: answer.ETag ?? "" };
+  if (answer === undefined) return undefined;
+  const { ContentLength: bytes = 0, ETag: etag = "", ChecksumSHA256: sum = "" } = answer;
+  // That of an object in parts is a checksum of checksums, with the number of parts behind it.
+  return { bytes, etag, sha256: /^[A-Za-z0-9+/]{43}=$/.test(sum) ? hexOf(sum) : null };
 }
+
+const hexOf = (base64: string) => Buffer.from(base64, "base64").toString("hex");
+/** As S3 writes a checksum. */
+export const base64Of = (hex: string) => Buffer.from(hex, "hex").toString("base64");
 
 /** An object that is being read. */
 interface Opened {

@@ -33,13 +33,31 @@ const log = TestBucket.silent;
 const left = async () => (await Bucket.list(s3.bucket, log, { prefix: "inputs/" })).objects;
 
 test("a bucket that refuses the second write has proven it, and nothing is left in it", async () => {
-  expect(await Proof.prove(s3.bucket, log)).toEqual({ ok: true, at: expect.stringMatching(/Z$/) });
+  expect(await Proof.prove(s3.bucket, log)).toEqual({
+    ...{ ok: true, checksum: true },
+    at: expect.stringMatching(/Z$/),
+  });
   expect(await left()).toEqual([]);
 });
 
 test("one that overwrites is found out", async () => {
   expect(await Proof.prove(forgetful, log)).toMatchObject({ ok: false, error: "overwritten" });
   expect(await left()).toEqual([]);
+});
+
+test("one that takes other bytes than those of a checksum is found out: nothing is declared to it", async () => {
+  const careless = Bucket.open(s3.bucket.settings, 8_000);
+  careless.client.middlewareStack.add(
+    (next) => (call) => {
+      const { headers } = call.request as { headers: Record<string, string> };
+      delete headers["x-amz-checksum-sha256"];
+      return next(call);
+    },
+    { step: "build", priority: "low" },
+  );
+  expect(await Proof.prove(careless, log)).toMatchObject({ ok: true, checksum: false });
+  expect(await left()).toEqual([]);
+  careless.client.destroy();
 });
 
 test("it is tried out once a day, and again the next; a bucket that is away is asked the next minute", async () => {

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { eq } from "drizzle-orm";
 import * as z from "zod";
 import * as Database from "#core/db/database";
@@ -20,6 +22,8 @@ export const Proof = z.object({
   at: z.string(),
   /** `overwritten`: the second write succeeded. `refused`: the first one failed. */
   error: z.enum(["overwritten", "refused"]).optional(),
+  /** It refuses bytes that are not those of `x-amz-checksum-sha256`. Absent: not tested. */
+  checksum: z.boolean().optional(),
 });
 export type Proof = z.output<typeof Proof>;
 
@@ -39,11 +43,30 @@ export async function prove(bucket: Bucket.Bucket, log: Log): Promise<Proof> {
     const stored = Buffer.from((await Bucket.get(bucket, log, rel)) ?? "").toString();
     const error = second !== undefined || stored === "2" ? "overwritten" : "refused";
     const ok = first !== undefined && second === undefined && stored === "1";
-    return { ok, at: new Date().toISOString(), ...(ok ? {} : { error }) };
+    const checksum = await comparesChecksums(bucket, Bucket.absolute(bucket, rel));
+    return { ok, at: new Date().toISOString(), ...(ok ? {} : { error }), checksum };
   } finally {
     // If this fails, the bucket's lifecycle rule removes it.
     await Bucket.remove(bucket, log, rel).catch(() => undefined);
   }
+}
+
+/** Whether bytes of another SHA-256 are refused, and the right ones taken: some servers ignore the header, or refuse all. */
+async function comparesChecksums(
+  { client, settings, timeoutMs }: Bucket.Bucket,
+  Key: string,
+): Promise<boolean> {
+  const sum = (text: string) => createHash("sha256").update(text).digest("base64");
+  const write = (ChecksumSHA256: string) =>
+    client
+      .send(new PutObjectCommand({ Bucket: settings.bucket, Key, Body: "3", ChecksumSHA256 }), {
+        abortSignal: AbortSignal.timeout(timeoutMs),
+      })
+      .then(
+        () => true,
+        () => false,
+      );
+  return (await write(sum("3"))) && !(await write(sum("4")));
 }
 
 /** Stores the result, for `/readyz` and the next day. @throws AppError `storage_unavailable`. */

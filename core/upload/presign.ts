@@ -2,20 +2,24 @@ import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as Bucket from "#core/bucket/bucket";
 
+const checksumHeader = "x-amz-checksum-sha256";
+
 /**
  * A URL for one PUT of exactly this length, if there is no object yet: both are signed headers. They are listed,
  * because the presigner would otherwise leave them out or move them into the URL. The type is not signed: clients
  * send different types (such as curl), and the bytes decide when they are read. The PUT is write-once whatever
- * `S3_ALLOW_OVERWRITE` says. No request to the bucket is made. Valid for `S3_PRESIGN_TTL_S` from `signedAt`.
+ * `S3_ALLOW_OVERWRITE` says. With a `sha256` (hex) the bucket takes only these bytes. No request to the bucket is made.
+ * Valid for `S3_PRESIGN_TTL_S` from `signedAt`.
  */
 export async function presign(
   bucket: Bucket.Bucket,
   rel: string,
-  object: { mimeType: string; bytes: number },
+  object: { mimeType: string; bytes: number; sha256?: string | undefined },
   signedAt: Date,
 ): Promise<{ url: string; headers: Record<string, string>; expiresAt: Date }> {
   const { presignTtlS } = bucket.settings;
-  const signed = ["content-length", "if-none-match"];
+  const sum = object.sha256 === undefined ? undefined : Bucket.base64Of(object.sha256);
+  const signed = ["content-length", "if-none-match", ...(sum === undefined ? [] : [checksumHeader])];
   // The time in a signature has whole seconds.
   const signingDate = new Date(Math.floor(signedAt.getTime() / 1000) * 1000);
   const url = await getSignedUrl(
@@ -25,6 +29,7 @@ export async function presign(
       Key: Bucket.absolute(bucket, rel),
       ContentLength: object.bytes,
       IfNoneMatch: "*",
+      ...(sum === undefined ? {} : { ChecksumSHA256: sum }),
     }),
     {
       expiresIn: presignTtlS,
@@ -39,6 +44,7 @@ export async function presign(
       "Content-Type": object.mimeType,
       "Content-Length": String(object.bytes),
       "If-None-Match": "*",
+      ...(sum === undefined ? {} : { [checksumHeader]: sum }),
     },
     expiresAt: new Date(signingDate.getTime() + presignTtlS * 1000),
   };

@@ -9,6 +9,7 @@ import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
+import * as Proof from "#core/bucket/proof";
 import type { Db } from "#core/db/database";
 import type { AppError } from "#core/error";
 import { sweep } from "#core/input/sweep";
@@ -125,6 +126,44 @@ describe("an announced upload", () => {
       objectKey: expect.stringMatching(/^inputs\/uploads\/key-1\/[\w-]{24}$/),
     });
     expect(await store.textOf(`stage/one/${found.objectKey}`)).toBe(text);
+  });
+
+  test("with a declared hash takes these bytes alone, where the bucket compares them", async () => {
+    const text = "the picture";
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    const sum = "x-amz-checksum-sha256";
+    expect((await announce(text.length, { sha256 })).headers, "not tested yet").not.toHaveProperty(sum);
+    for (const checksum of [false, true]) {
+      await Proof.keep(db, { ok: true, at: new Date().toISOString(), checksum });
+      expect(sum in (await announce(text.length, { sha256 })).headers).toBe(checksum);
+    }
+    const { image_ref: ref, upload_url: url, headers } = await announce(text.length, { sha256 });
+    const { [sum]: declared = "", ...others } = headers;
+    expect(Buffer.from(declared, "base64").toString("hex")).toBe(sha256);
+    expect(await put(url, headers, bytesOf("the pichure"))).toBe(400);
+    expect(await put(url, others, bytesOf(text)), "without it").toBe(403);
+    expect(await put(url, headers, bytesOf(text))).toBe(200);
+    const key = await keyOf(ref);
+    expect(await Bucket.head(bucket, log, key, { sha256: true })).toMatchObject({ sha256 });
+    expect(
+      await Bucket.head(bucket, log, await keyOf((await filled("x")).image_ref), { sha256: true }),
+    ).toMatchObject({
+      sha256: null,
+    });
+  });
+
+  test("of data has a declared hash in the same way; another hash is another payload", async () => {
+    await Proof.keep(db, { ok: true, at: new Date().toISOString(), checksum: true });
+    const hashes = ["a", "b"].map((text) => createHash("sha256").update(text).digest("hex"));
+    const [sha256 = "", other = ""] = hashes;
+    const data = await announce(1, { kind: "data", path: "sum/1.png", sha256 });
+    expect(await put(data.upload_url, data.headers, bytesOf("b"))).toBe(400);
+    expect(await put(data.upload_url, data.headers, bytesOf("a"))).toBe(200);
+    const caller = { keyId: "key-1", idempotencyKey: "declared" };
+    await Upload.create(stores, wish(1, { sha256 }), caller);
+    expect((await Upload.create(stores, wish(1, { sha256 }), caller)).replayed).toBe(true);
+    const conflict = await failure(Upload.create(stores, wish(1, { sha256: other }), caller));
+    expect(conflict.code).toBe("conflict");
   });
 
   test.each([

@@ -1,6 +1,7 @@
 import { and, eq, isNull, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import * as z from "zod";
 import * as Bucket from "#core/bucket/bucket";
+import * as Proof from "#core/bucket/proof";
 import * as Database from "#core/db/database";
 import { AppError, invalidRequest } from "#core/error";
 import * as Id from "#core/id";
@@ -49,6 +50,16 @@ export const UploadRequest = z
       description:
         "The exact size; another one is refused by the bucket. At most 20 MiB, of a PDF 50 MiB, of a manifest 200 MiB, of a ground truth 100 MiB.",
     }),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/, "is a SHA-256 in 64 hex digits")
+      .transform((hex) => hex.toLowerCase())
+      .optional()
+      .meta({
+        pattern: "^[0-9a-fA-F]{64}$",
+        description:
+          "Of the bytes, in hex. Where the bucket compares checksums, `headers` then has `x-amz-checksum-sha256`, signed, and other bytes are refused with 400. A picture that the model server fetches by itself has it as `image_sha256`; other pictures have their own there in any case.",
+      }),
     kind: z.enum(kinds).default("image").meta({
       description:
         "`image`: a picture for `image_ref`, kept for a week. `manifest`: JSON lines for `manifest_ref`, likewise. `data`: a picture under the data root, kept until it is removed, for `image_key` and `images_dir`. `ground_truth`: labels for `data_ref` of `POST /v1/ground_truths`, kept for a week.",
@@ -95,7 +106,7 @@ export const Upload = z
     method: z.literal("PUT"),
     headers: z.record(z.string(), z.string()).meta({
       description:
-        "To be sent with the bytes as the body. `Content-Length` and `If-None-Match` are signed: exactly so, or the bucket answers 403. `Content-Type` is not: another one, or none, does no harm.",
+        "To be sent with the bytes as the body. `Content-Length`, `If-None-Match` and a `x-amz-checksum-sha256` are signed: exactly so, or the bucket answers 403. `Content-Type` is not: another one, or none, does no harm.",
     }),
     curl: z.string().meta({
       description:
@@ -135,15 +146,23 @@ export async function create(
   const user = { keyId: caller.keyId, limits: caller.limits ?? noLimits };
   const maxBytes = maxBytesOf({ kind: input.kind, mimeType, name: input.path ?? input.file });
   if (input.bytes > maxBytes) throw TooLarge.upload(input.bytes, input.kind, maxBytes);
+  const sha256 = await comparedSha256(stores.db, input);
   if (input.path !== undefined) {
     const { bytes, path, file } = input;
-    const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType, file });
+    const upload = await signedData(stores.bucket, caller, { bytes, path, mimeType, file, sha256 });
     // `shared/` counts for no key.
     if (!path.startsWith("shared/")) await Storage.announce(stores.db, user, { bytes, objects: 1 });
     return { upload, replayed: false };
   }
   const proposed = `upload_${Id.secret(refBytes)}`;
-  const payload = ["upload", input.kind, mimeType, input.bytes, input.file ?? null];
+  const payload = [
+    "upload",
+    input.kind,
+    mimeType,
+    input.bytes,
+    input.file ?? null,
+    ...[input.sha256 ?? []].flat(),
+  ];
   const ref =
     caller.idempotencyKey === undefined
       ? proposed
@@ -170,7 +189,7 @@ export async function create(
   ]);
   const row = Database.rows(uploadTable, results[2])[0];
   if (row === undefined) throw await Storage.refusal(stores.db, user, more);
-  return { upload: await signed(stores.bucket, row), replayed: ref !== proposed };
+  return { upload: await signed(stores.bucket, row, sha256), replayed: ref !== proposed };
 }
 
 /**
@@ -191,12 +210,16 @@ export const refIn = (objectKey: SQLWrapper, keyId: string): SQL =>
 export const isThere = (ref: string, keyId: string): SQL =>
   sql`EXISTS (SELECT 1 FROM ${uploadTable} WHERE ref = ${ref} AND key_id = ${keyId})`;
 
+/** The declared hash, where the bucket compares it: another one may refuse a PUT with a checksum, or ignore it. */
+const comparedSha256 = async (db: Database.Db, { sha256 }: UploadRequest): Promise<string | undefined> =>
+  sha256 !== undefined && (await Proof.last(db))?.checksum === true ? sha256 : undefined;
+
 /** The answer about a row. The URL is signed at its start, or at the latest half-life since. */
-async function signed(bucket: Bucket.Bucket, row: Row): Promise<Upload> {
+async function signed(bucket: Bucket.Bucket, row: Row, sha256: string | undefined): Promise<Upload> {
   const halfMs = Math.ceil(bucket.settings.presignTtlS / 2) * 1000;
   const halves = Math.floor((Date.now() - row.createdAt.getTime()) / halfMs);
   const signedAt = new Date(row.createdAt.getTime() + Math.max(0, halves) * halfMs);
-  const { url, headers, expiresAt } = await presign(bucket, row.objectKey, row, signedAt);
+  const { url, headers, expiresAt } = await presign(bucket, row.objectKey, { ...row, sha256 }, signedAt);
   return {
     ...refBy(row),
     upload_url: url,
@@ -218,7 +241,13 @@ function refBy({ kind, ref }: Row): Pick<Upload, "image_ref" | "manifest_ref" | 
 async function signedData(
   bucket: Bucket.Bucket,
   caller: { keyId: string; allKeys?: boolean },
-  object: { bytes: number; path: string; mimeType: string; file: string | undefined },
+  object: {
+    bytes: number;
+    path: string;
+    mimeType: string;
+    file: string | undefined;
+    sha256: string | undefined;
+  },
 ): Promise<Upload> {
   const shared = object.path.startsWith("shared/");
   if (shared && !caller.allKeys)

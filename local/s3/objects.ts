@@ -27,9 +27,13 @@ const maxMetadataBytes = 2048;
 const maxDeleteBytes = 4 * 1024 * 1024;
 const maxDeletes = 1000;
 
+const checksum = "x-amz-checksum-sha256";
+
 export async function putObject(call: Call): Promise<void> {
   const conditions = writeConditions(call);
-  const headers = headersToStore(call);
+  const sum = call.headers[checksum];
+  // The body is compared with it before it counts (body.ts).
+  const headers = { ...headersToStore(call), ...(sum === undefined ? {} : { [checksum]: sum }) };
   // Judged twice: now, so that a lost race does not cost the body, and again when it counts.
   call.catalog.check(call.bucket, call.key, conditions);
   const etag = await store(call, receive(body(call)), headers, conditions);
@@ -85,9 +89,13 @@ export async function getObject(call: Call): Promise<void> {
   readConditions(call, object);
   const range = parseRange(call.headers.range, object.size);
   const [start, end] = range ?? [0, object.size - 1];
+  const { [checksum]: sum, ...stored } = object.headers;
+  // Of the whole object only, and only where it is asked for, as S3 does.
+  const tells = call.headers["x-amz-checksum-mode"]?.toUpperCase() === "ENABLED" && range === undefined;
   const headers: Record<string, string | number> = {
     "content-type": "binary/octet-stream",
-    ...object.headers,
+    ...stored,
+    ...(tells && sum !== undefined ? { [checksum]: sum, "x-amz-checksum-type": "FULL_OBJECT" } : {}),
     ...overrides(call),
     "accept-ranges": "bytes",
     "content-length": end - start + 1,

@@ -118,8 +118,8 @@ export async function withSameVersion(
   if (link === undefined) return { performed, document: work.document };
   if (link.isRead) return await asRead(link, { performed, document: work.document });
   if (performed.error !== undefined) return { performed, document: work.document };
-  const now = await Bucket.head(services.bucket, log, row.objectKey ?? "");
-  if (now?.etag === link.etag) return { performed, document: work.document };
+  const now = await Bucket.head(services.bucket, log, row.objectKey ?? "", { sha256: true });
+  if (now?.etag === link.etag) return withSha256({ performed, document: work.document }, now.sha256);
   log.warn("picture_changed_meanwhile", { gone: now === undefined });
   try {
     const document = await link.read();
@@ -135,6 +135,14 @@ export async function withSameVersion(
       performed: { ...performed, error, answer: { ...performed.answer, ...unknown } },
     };
   }
+}
+
+/** The hash that the uploader declared, and that the bucket compared with the bytes; null if there is none. */
+function withSha256({ performed, document }: Asked, sha256: string | null): Asked {
+  const { sent } = performed.record;
+  const record = { ...performed.record, sent: sent && { ...sent, sha256 } };
+  const answer = { ...performed.answer, image_sha256: sha256 };
+  return { performed: { ...performed, answer, record }, document: { ...document, sha256 } };
 }
 
 /** Nothing is known of a picture that is gone. */
