@@ -22,6 +22,14 @@ export interface Look {
   since: Date | undefined;
 }
 
+/** US dollars of a day. */
+export interface Bill {
+  /** For the time that it ran. */
+  runningUsd: number;
+  /** For its disk, running or not. */
+  diskUsd: number;
+}
+
 /** All verbs throw AppError; `kindOf` says what that means. No message contains the key, an address or an answer. */
 export interface Provider {
   readonly name: string;
@@ -29,6 +37,8 @@ export interface Provider {
   /** Returns when the order is taken. It changes nothing about a pod that is up. */
   start(podId: string): Promise<void>;
   stop(podId: string): Promise<void>;
+  /** What a UTC day of this pod costs by the provider's own bill, which may change for some hours after the day. */
+  billed?(podId: string, day: Date): Promise<Bill>;
   /** Whether a **new** pod like this one would find a GPU; undefined if that cannot be said. Never throws. */
   capacity?(podId: string): Promise<boolean | undefined>;
 }

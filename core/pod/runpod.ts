@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { AppError } from "#core/error";
 import * as Api from "./api.ts";
-import { type Look, noGpu, type Provider } from "./provider.ts";
+import { type Bill, type Look, noGpu, type Provider } from "./provider.ts";
 
 /*
  * RunPod's REST API v2: https://docs.runpod.io/api-reference-v2 (its openapi.json is the source of the shapes below).
@@ -195,7 +195,31 @@ export function provider(runpod: RunPod): Provider {
     async stop(id) {
       await stop(runpod, id);
     },
+    billed: (id, day) => billOf(runpod, id, day),
     capacity: (id) => inStock(runpod, id),
+  };
+}
+
+/** A pod's bill: https://docs.runpod.io/api-reference-v2/billing/get-pod-billing-history */
+const amount = z.number().nonnegative();
+const Billing = z.object({
+  records: z.array(z.object({ gpuAmount: amount, cpuAmount: amount, diskAmount: amount })),
+});
+
+async function billOf(runpod: RunPod, id: string, day: Date): Promise<Bill> {
+  Api.checkPodId(id);
+  const end = new Date(day.getTime() + 24 * 3_600_000);
+  const query = new URLSearchParams({
+    ...{ podId: id, bucketSize: "day", startTime: day.toISOString(), endTime: end.toISOString() },
+  });
+  const answer = await Api.ask(names, Api.within(runpod), `/billing/pods?${query}`, { method: "GET" });
+  if (answer.status !== 200) throw refused(answer);
+  const found = Billing.safeParse(Api.parse(answer));
+  if (!found.success) throw Api.unavailable("RunPod's answer is not one about a bill");
+  const { records } = found.data;
+  return {
+    runningUsd: records.reduce((sum, { gpuAmount, cpuAmount }) => sum + gpuAmount + cpuAmount, 0),
+    diskUsd: records.reduce((sum, { diskAmount }) => sum + diskAmount, 0),
   };
 }
 
