@@ -29,7 +29,7 @@ const fields = {
 let cli: Cli;
 let loop: TestLoop;
 let model: ModelServer.ModelServer;
-/** Closed: the model server holds its answers back. */
+/** While this is closed, the model server holds back its answers. */
 let gate = Promise.withResolvers<void>();
 
 beforeAll(async () => {
@@ -51,7 +51,7 @@ beforeAll(async () => {
   for (const [i, name] of ["receipt 10.jpg", "receipt 2.jpg", "sub/c.png"].entries())
     cli.file(`in/${name}`, await picture(i + 1, name.endsWith("png") ? "png" : "jpeg"));
   cli.file("broken/a.jpg", await picture(7));
-  // It begins like a picture, so only the server can tell.
+  // It begins like a picture, so only the server finds out that it is none.
   cli.file("broken/b.jpg", Buffer.from("\xff\xd8\xffthis is not a picture at all", "latin1"));
 });
 afterAll(async () => {
@@ -80,7 +80,7 @@ describe("on a local loop", () => {
     expect(column("subtotal")).toEqual(["-5.00", "-5.00", "-5.00"]);
   });
 
-  it("a broken picture fails alone: exit status 1, and a rerun of the failed ones reads just that", async () => {
+  it("only the broken picture fails: exit status 1, and a rerun of the failed items reads only that picture", async () => {
     const args = ["batch", "broken", "--run-id", "two", "--keep-inputs", "--json"];
     const { status, stdout } = await cli.run(args);
     expect(status).toBe(exit.items);
@@ -100,7 +100,7 @@ describe("on a local loop", () => {
     expect(model.requests.length).toBe(before);
   });
 
-  it("Ctrl-C stops the waiting, not the run, and the resume gets all of it without a second model call", async () => {
+  it("Ctrl-C stops the waiting, not the run, and the resume gets all results without a second model call", async () => {
     gate = Promise.withResolvers<void>();
     const before = model.requests.length;
     const abort = new AbortController();
@@ -145,7 +145,7 @@ describe("on a local loop", () => {
     expect((await cli.run(["data", "ls", "local-admin/"])).stdout).toBe("");
   });
 
-  it("data rm goes past the files that are served read-only and says where they lie; ls refuses what rm refuses", async () => {
+  it("data rm skips files that are served read-only and says where they are; ls refuses the same names as rm", async () => {
     for (const name of ["a.jpg", "z.jpg"]) cli.file(`home/data/shared/both/${name}`, "GIF89a");
     await cli.run(["data", "put", "in", "--as", "both", "--shared"]);
     const { status, stdout, stderr } = await cli.run(["data", "rm", "shared/both", "--yes", "--json"]);
@@ -159,7 +159,7 @@ describe("on a local loop", () => {
       expect(await cli.run(["data", "ls", name])).toMatchObject({ status: exit.failed, stdout: "" });
   });
 
-  it("runs, usage, cancel and delete tell what there is", async () => {
+  it("runs, usage, cancel and delete report the run", async () => {
     expect((await cli.run(["runs", "--status", "succeeded"])).stdout).toMatch(
       /^RUN +STATUS[\s\S]*\none +succeeded/,
     );
@@ -175,7 +175,7 @@ describe("on a local loop", () => {
     expect((await cli.run(["run", "one"])).status).toBe(exit.failed);
   });
 
-  it("a manifest that only the server can judge is refused with every line named, and nothing is begun", async () => {
+  it("mistakes in a manifest that only the server finds are reported with every line, and no run starts", async () => {
     cli.file("bad.jsonl", '{"image_key":"someone-else/x.jpg"}\n{"image_ref":"upload_unknown"}\n'.repeat(3));
     const before = model.requests.length;
     const { status, stderr } = await cli.run(["batch", "bad.jsonl", "--run-id", "bad"]);
@@ -200,7 +200,7 @@ describe("the packed client", () => {
     expect((await client.run("--version")).stdout).toBe(`${version}\n`);
   });
 
-  it("reads a picture and a folder on the server of a profile, and a large picture by way of an upload", async () => {
+  it("reads a picture and a folder on the server of a profile, and a large picture through an upload", async () => {
     const add = ["profile", "add", "loop", "--url", loop.url, "--key", loop.apiKey];
     expect(await client.run(...add)).toMatchObject({
       status: exit.ok,
@@ -229,7 +229,7 @@ describe("the packed client", () => {
     expect([batch.status, batch.stdout]).toEqual([exit.ok, said]);
   });
 
-  it("says in one line what needs a checkout, and without a server which one to name", async () => {
+  it("says in one line that a command needs a checkout, or how to name a server if there is none", async () => {
     for (const name of ["start", "keys"]) {
       const { status, stdout, stderr } = await client.run(name, "--port", "1");
       expect({ status, stdout }).toEqual({ status: exit.failed, stdout: "" });
@@ -273,7 +273,7 @@ describe("doctor", () => {
     expect(stdout).not.toContain(loop.apiKey);
   });
 
-  it("names a key that is refused, a setting that is wrong and a dead letter, each with its cure", async () => {
+  it("reports a refused key, a wrong setting and a dead letter, each with a remedy", async () => {
     const { client, urls } = DeadLetters.access({ env: { OCRLTY_HOME: join(cli.dir, "home") } });
     const { deadUrl } = await DeadLetters.find(client, urls.LATER_QUEUE_URL ?? "");
     await client.send(new SendMessageCommand({ QueueUrl: deadUrl, MessageBody: "{}" }));
@@ -294,7 +294,7 @@ describe("doctor", () => {
     });
   });
 
-  it("names migrations that are missing, a token that ends, and a server that is away", async () => {
+  it("reports missing migrations, a token that ends soon, and a server that is away", async () => {
     cli.file("empty.db", "");
     const claims = Buffer.from(JSON.stringify({ exp: Date.now() / 1000 + 86_400 })).toString("base64url");
     const { of } = await examine(
@@ -309,7 +309,7 @@ describe("doctor", () => {
     expect(of("server")).toMatchObject({ state: "wrong" });
   });
 
-  it("says of a secret that the loop does not know when it ends", async () => {
+  it("reports when a secret ends that the loop does not have", async () => {
     const soon = new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 10);
     const { of } = await examine({ RUNPOD_API_KEY: "k", CREDENTIALS_EXPIRE: `RUNPOD_API_KEY=${soon}` });
     expect(of("expiry RUNPOD_API_KEY")).toMatchObject({ state: "wrong", found: `ends ${soon}` });
@@ -317,7 +317,7 @@ describe("doctor", () => {
 });
 
 describe("restore", () => {
-  it("puts a backup of the loop back into its own bucket, where all of it is", async () => {
+  it("restores a backup of the loop into its own bucket, which still has all objects", async () => {
     const made = await cli.run(["backup", "--out", "b.tar.gz", "--kind", "extracts"]);
     expect(made.status).toBe(exit.ok);
     const dry = await cli.run(["restore", "b.tar.gz", "--dry-run"]);
@@ -329,7 +329,7 @@ describe("restore", () => {
     expect(restored).toMatchObject({ written: 0, already_there: entries, conflicts: 0, rows: 0 });
   });
 
-  it("an archive that is none is refused before anything is written", async () => {
+  it("an invalid archive is refused before anything is written", async () => {
     cli.file("bad.tar.gz", "no archive");
     const { status, stdout, stderr } = await cli.run(["restore", "bad.tar.gz", "--json"]);
     expect(status).toBe(exit.items);
@@ -343,7 +343,7 @@ describe("restore", () => {
 });
 
 describe("replay", () => {
-  it("computes stored answers again from files, a backup, a run and all there is, and says what differs", async () => {
+  it("computes stored answers again from files, a backup, a run and all artifacts, and reports differences", async () => {
     const all = await cli.run(["replay", "--all"]);
     // Artifacts of pictures that could not be decoded contain no text of a model; all others are as they were
     // written.
@@ -385,7 +385,7 @@ describe("replay", () => {
     expect(JSON.parse(drifted.stdout).fields).toContainEqual({ field: "tax", same: 1, changed: 0 });
   });
 
-  it("what cannot be read is one line: a damaged backup, a path that is not there, --live without a run", async () => {
+  it("an unreadable source is reported in one line: a damaged backup, a missing path, --live without a run", async () => {
     for (const [args, line] of [
       [["replay", "bad.tar.gz"], /^error: bad\.tar\.gz: the archive is damaged/],
       [["replay", "nowhere.json"], /^error: nowhere\.json is not there/],

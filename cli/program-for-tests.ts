@@ -44,7 +44,7 @@ export function start() {
   };
   return {
     dir,
-    /** What is closed together with it. */
+    /** Servers that are closed together with it. */
     closing,
     ocrlty,
     server,

@@ -86,7 +86,7 @@ describe("keys", () => {
       items_per_day: 500,
       model_seconds_per_day: 3600,
       max_run_items: 100,
-      // By the settings, because no option was given.
+      // These limits come from the settings, because no option was given.
       max_in_flight: 8,
       max_stored_bytes: 20e9,
       max_stored_objects: null,
@@ -165,7 +165,7 @@ describe("keys", () => {
     }
   });
 
-  it("a purge revokes at once, and removes nothing while the key may still be taken", async () => {
+  it("a purge revokes at once, and removes nothing while instances may still accept the key", async () => {
     await created("--key-id", "leaves", "--role", "client");
     const { status, stdout, stderr } = await keys("purge", "leaves", "--yes");
     expect(status).toBe(exit.items);
@@ -229,7 +229,7 @@ describe("keys", () => {
     expect(stderr).toMatch(message);
   });
 
-  it("a database that is not there is made by init-db and create-key alone", async () => {
+  it("only init-db and create-key make a missing database", async () => {
     for (const verb of [
       ["list-keys"],
       ["revoke-key", "--key-id", "x"],
@@ -243,7 +243,7 @@ describe("keys", () => {
     expect(fs.readdirSync(rig.dir)).toEqual([]);
   });
 
-  it("a database server's keys are made with its stage's pepper only", async () => {
+  it("keys of a database server are made only with its stage's pepper", async () => {
     const env = { DATABASE_URL: "http://127.0.0.1:9" };
     const { status, stderr } = await rig.ocrlty(["keys", "create-key", "--key-id", "x", "--role", "client"], {
       env,

@@ -12,7 +12,7 @@ beforeEach(() => {
 afterEach(() => rig.close());
 
 describe("extract", () => {
-  it("prints the answer of one file as JSON and where its artifact lies on stderr", async () => {
+  it("prints the answer of one file as JSON, and the artifact's place on stderr", async () => {
     rig.file("ä b.jpg");
     const { seen, env } = await rig.server({ body: answer("r-1") });
     const { status, stdout, stderr } = await rig.ocrlty(
@@ -30,7 +30,7 @@ describe("extract", () => {
     expect(seen[0]?.headers.authorization).toBe("Bearer key-1");
   });
 
-  it("prints one line a file for several, goes on after one that failed, and ends with 1", async () => {
+  it("prints one line per file for several, continues after a failed one, and exits with 1", async () => {
     for (const name of ["a.jpg", "b.jpg", "c.jpg"]) rig.file(name);
     const { env } = await rig.server({ body: answer("1") }, ownError(415, "unsupported_media_type"), {
       body: answer("3"),
@@ -62,7 +62,7 @@ describe("extract", () => {
     expect(stderr).toContain("error: missing.jpg does not exist\n");
   });
 
-  it("stops at a refused key, which the next file would meet as well", async () => {
+  it("stops at a refused key, because the next file would get the same error", async () => {
     for (const name of ["a.jpg", "b.jpg"]) rig.file(name);
     const { seen, env } = await rig.server(ownError(401, "unauthorized"));
     const { status, stdout, stderr } = await rig.ocrlty(["extract", "a.jpg", "b.jpg"], { env });
@@ -72,7 +72,7 @@ describe("extract", () => {
     );
   });
 
-  it("expands patterns that the shell left alone, and takes names that begin with a dash or hold brackets", async () => {
+  it("expands patterns that the shell did not expand, and accepts names that begin with a dash or contain brackets", async () => {
     for (const name of ["p/b.jpg", "p/a.jpg", "p/no.txt", "-dash.jpg", "x[1].jpg"]) rig.file(name, name);
     const { seen, env } = await rig.server({ body: answer("1") });
     const { status } = await rig.ocrlty(["extract", "--", "p/*.jpg", "p/a.jpg", "-dash.jpg", "x[1].jpg"], {
@@ -130,14 +130,14 @@ describe("extract", () => {
       ["extract", "--request-id", "x", "full.jpg", "gone.jpg"],
       "error: --request-id goes with one file\n",
     ],
-  ])("%s is one line and exit status 2, and nothing is started", async (_, args, message) => {
+  ])("%s gives one line and exit status 2, and no loop is started", async (_, args, message) => {
     rig.file("empty.jpg", "");
     rig.file("full.jpg");
     expect(await rig.ocrlty(args)).toEqual({ status: exit.failed, stdout: "", stderr: message });
     expect(fs.existsSync(join(rig.dir, "home", "lock.db"))).toBe(false);
   });
 
-  it("a large file that is not a picture fails alone", async () => {
+  it("a large file that is not a picture does not stop the others", async () => {
     rig.file("large.bin", Buffer.alloc(4_000_000, "x"));
     const { seen, env } = await rig.server({ body: answer("1") });
     const { status, stderr } = await rig.ocrlty(["extract", "large.bin"], { env });

@@ -87,7 +87,7 @@ function needed(command: Command): { name: string; args: string[] }[] {
   ];
 }
 
-it("a file is written by the options of which the walk knows it", () => {
+it("the walk lists every option that writes a file", () => {
   const writing = commands.flatMap(({ command, name }) =>
     command.options
       .filter((each) => each.required && /\bwrite\b/.test(each.description))
@@ -107,7 +107,7 @@ it("a file is written by the options of which the walk knows it", () => {
   ]);
 });
 
-it("there are as many commands as the walk is about, each with a description", () => {
+it("the walk covers every command, and each has a description", () => {
   expect(commands.length).toBeGreaterThanOrEqual(39);
   for (const { command, name } of commands) expect(command.description(), name).not.toBe("");
 });
@@ -135,10 +135,10 @@ describe.each(commands)("$name", ({ command, path }) => {
     expect(stderr).toContain("--no-such-option");
   });
 
-  it("what is required and missing is named, and nothing was done", async () => {
+  it("a missing required option or argument is named, and nothing was done", async () => {
     for (const [i, { name }] of needed(command).entries()) {
       const others = needed(command).filter((_, j) => i !== j);
-      // If an argument is missing, the last one is, whichever was left out.
+      // If an argument is missing, the parser reports the last one, whichever was left out.
       if (!name.startsWith("--") && others.some((each) => !each.name.startsWith("--"))) continue;
       const args = others.flatMap((each) => each.args);
       const { status, stdout } = await cli.run([...path, ...args, "--json"]);

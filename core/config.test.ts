@@ -7,7 +7,7 @@ describe("configuration", () => {
   test(".env.example names every variable, and none that does not exist", async () => {
     const example = await readFile(new URL("../.env.example", import.meta.url), "utf8");
     const named = [...example.matchAll(/^([A-Z0-9_]+)=/gm)].map((match) => match[1]);
-    // Addresses of queues are the deployment's business.
+    // The deployment sets the addresses of queues.
     const settable = Config.names.filter((name) => !name.endsWith("_QUEUE_URL"));
     const ofPrograms = [
       "PORT",

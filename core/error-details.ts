@@ -29,10 +29,12 @@ const LeftOut = z
       .int()
       .min(1)
       .optional()
-      .meta({ description: "Which document of the item, where it is several." }),
+      .meta({ description: "Which document of the item, if it has several." }),
     custom_id: z.string().nullable(),
     file: z.string().nullable(),
-    reason: z.string().meta({ description: "In snake_case; `docs/ledgers.md` has all with what to do." }),
+    reason: z
+      .string()
+      .meta({ description: "In snake_case; `docs/ledgers.md` lists all, each with what to do." }),
     message: z.string(),
   })
   .meta({ id: "LeftOutItem" });
@@ -100,7 +102,7 @@ export const ErrorDetails = z
     requested: z.number().optional().meta({ description: "What this call would have used of it." }),
     retry_after_s: z.int().min(0).optional().meta({ description: "As in `Retry-After`." }),
     limit_bytes: z.int().min(0).optional(),
-    bytes: z.int().min(0).optional().meta({ description: "Beside `limit_bytes`: what it is." }),
+    bytes: z.int().min(0).optional().meta({ description: "Beside `limit_bytes`: the actual size." }),
     recipe: z
       .array(z.string())
       .optional()
@@ -128,7 +130,7 @@ export const ErrorDetails = z
     context_tokens: tokens.nullable().optional().meta({ description: "The model's context." }),
     prompt_tokens: tokens.optional().meta({ description: "What the prompt takes of it." }),
     max_tokens: tokens.optional().meta({ description: "What the answer may take of it." }),
-    rows: z.int().min(0).optional().meta({ description: "Rows that were read before the answer broke off." }),
+    rows: z.int().min(0).optional().meta({ description: "Rows that were read before the answer ended." }),
     artifact_rel: z
       .string()
       .nullable()
@@ -150,7 +152,7 @@ export const ErrorDetails = z
     left_out_count: z.int().min(0).optional().meta({ description: "How many these are in all." }),
     checked: z.int().min(0).optional().meta({ description: "Pictures of the run that were looked for." }),
     differs: z.array(z.string()).optional().meta({
-      description: "For `too_long`, what else than the answers is not the same, as in EvaluationDiff.",
+      description: "For `too_long`, what differs besides the answers, as in EvaluationDiff.",
     }),
   })
   .meta({ id: "ErrorDetails", description: "Facts; which ones, the code and `reason` say." });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import * as Id from "./id.ts";
 
-describe("an id to read by", () => {
-  test.each(["a", "a~0", "a~7", "a~10", "a~99999", "a.b-c_d~100"])("%j may name something", (id) => {
+describe("an id in a read call", () => {
+  test.each(["a", "a~0", "a~7", "a~10", "a~99999", "a.b-c_d~100"])("%j is accepted", (id) => {
     expect(Id.isReadableId(id)).toBe(true);
   });
 
@@ -20,7 +20,7 @@ describe("an id to read by", () => {
     "a~1234567",
     "~0",
     "a~x",
-  ])("%j names nothing: an item has one spelling", (id) => {
+  ])("%j is refused, because an item's id has one spelling", (id) => {
     expect(Id.isReadableId(id)).toBe(false);
   });
 });

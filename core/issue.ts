@@ -38,7 +38,7 @@ function said(issue: z.core.$ZodIssue, root: z.ZodType, what: string): Issue[] {
 function elsewhere(name: string, what: string): string | undefined {
   if (name !== "password") return undefined;
   return what === "field"
-    ? "goes with POST /v1/extract alone, whose answer is waited for: it is never stored, so work in a queue could not open the file. Save the PDF without its password"
+    ? "is accepted only by POST /v1/extract while the caller waits for the answer: it is never stored, so work in a queue could not open the file. Save the PDF without its password"
     : "is in JSON or a form, not in the address, which is logged on its way";
 }
 
@@ -74,7 +74,7 @@ function words(issue: z.core.$ZodRawIssue, root: z.ZodType): string {
     case "invalid_key":
       return `has a name that is not allowed: it ${issue.issues[0]?.message ?? "has another form"}`;
     case "invalid_union":
-      return "is none of what can stand here";
+      return "is not one of the accepted forms";
     default:
       return "is not allowed";
   }

@@ -6,7 +6,7 @@ describe("what is not JSON is reported with its place and its likely cause", () 
   test.each([
     ["single quotes", "{'task_id':1}", "at line 1, column 2: strings and names have double quotes"],
     ["quotes that a shell took", "{task_id:1}", "at line 1, column 2: names have double quotes"],
-    ["typographic quotes", '{"a":\u201cb\u201d}', "at line 1, column 6: typographic quotes are none"],
+    ["typographic quotes", '{"a":\u201cb\u201d}', "at line 1, column 6: typographic quotes are not allowed"],
     ["a comma too many", '{"a":1,\n}', "at line 2, column 1: the comma before the closing bracket"],
     ["a comma too many in a list", "[1,]", "at line 1, column 4: the comma before the closing bracket"],
     ["no comma", '{"a":1\n "b":2}', "at line 1, column 7: a comma is missing"],

@@ -119,7 +119,7 @@ function why(text: string, at: number, message: string): string {
     return "a backslash in a string is written twice (\\\\)";
   if (char === "'") return "strings and names have double quotes, not single ones";
   if (/[\u201c\u201d\u201e\u2018\u2019]/.test(char))
-    return "typographic quotes are none: use plain double quotes";
+    return "typographic quotes are not allowed: use plain double quotes";
   if (/[}\]]/.test(char) && before === ",") return "the comma before the closing bracket is one too many";
   if (/[}\]]/.test(char) && before === ":") return "a value is missing";
   if (char === "/" || char === "#") return "comments are no part of JSON";

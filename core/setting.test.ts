@@ -3,7 +3,7 @@ import * as Config from "#core/config";
 import { commandSettings, settings, takes } from "#core/setting";
 import { programs, refuseMisspelled, strayLines } from "#local/home/settings";
 
-/** A laptop's and a deployment's: what is good, so that one bad value at a time is refused. */
+/** Valid settings of a laptop and of a deployment; each test replaces one of them by a bad value. */
 const good: Record<string, string> = {
   VLLM_BASE_URL: "http://127.0.0.1:8001/v1",
   S3_BUCKET: "receipts",
@@ -13,7 +13,10 @@ const good: Record<string, string> = {
   ...Object.fromEntries(Object.keys(settings.queues).map((name) => [name, "https://sqs.example/queue"])),
 };
 
-/** Bad values by kind: what people set, and what no setting of that kind takes. The marker must never be told. */
+/**
+ * Bad values by kind: common mistakes, and values that no setting of that kind accepts. The marker must never appear in
+ * a message.
+ */
 const bad = {
   flag: ["yes", "on", "2", "enabled-4711"],
   number: ["90s", "4711x", "eighty", "1,5", "0x10", "1e2", "-4711", "Infinity", "NaN", "5 %"],
@@ -71,7 +74,7 @@ const bad = {
   CREDENTIALS_EXPIRE: ["soon", "S3_SECRET_ACCESS_KEY=31.12.2026", "SECRET_4711=2027-01-01", "2027-01-01"],
 } as const satisfies Record<string, readonly string[]>;
 
-/** Which of these is meant to be refused by a setting; every setting has one. */
+/** The kind of bad values that each setting must refuse; every setting has one. */
 function kindOf(name: string): keyof typeof bad {
   if (name in bad) return name as keyof typeof bad;
   if (/^(DEBUG_MODE|AUTH_ENABLED|.*_(OVERWRITE|PRIVATE|STYLE))$/.test(name)) return "flag";

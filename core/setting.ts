@@ -97,7 +97,7 @@ const list = (of: string, isOne: (part: string) => boolean) =>
       .refine((parts) => parts.every(isOne)),
   );
 
-/** The address of a server: what is appended to it must be a path. */
+/** The address of a server: the text that is appended to it must become a path. */
 function isAddress(value: string): boolean {
   const url = /^https?:\/\//i.test(value) && isText(value) ? URL.parse(value) : null;
   return url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
@@ -235,7 +235,7 @@ export const settings = {
       "a region's name, such as auto or us-east-1",
       z.string().regex(/^[A-Za-z0-9-]+$/),
     ).default("auto"),
-    S3_PREFIX: text("what is put in front of every key")
+    S3_PREFIX: text("the text in front of every key")
       .transform((value) => value.replace(/^\/+|\/+$/g, ""))
       .default(""),
     S3_ALLOW_OVERWRITE: flag.default(false),

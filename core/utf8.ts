@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer";
 /** The text of these bytes, or what is wrong with them. */
 export type Read = { text: string; problem?: never } | { text?: never; problem: string };
 
-/** Of `details.reason`. */
+/** For `details.reason`. */
 export const reason = "not_utf8";
 
 /** @returns the text; a byte order mark stays in it. */
@@ -54,5 +54,5 @@ function invalidAt(bytes: Uint8Array): number {
   return good;
 }
 
-/** What to do about it, behind what is wrong. */
+/** What to do about it; this text follows the description of the problem. */
 export const cure = "send it as UTF-8";

@@ -21,7 +21,7 @@ import { handlers } from "../test/infra/stages.ts";
 const specs = Object.entries<FunctionSpec>(functions);
 const heic = readFileSync(join(root, "core/document/heif/fixtures/grid.heic"));
 
-/** The answer of a bundle's program to one order, in a process that may neither write a file nor start a program. */
+/** The answer of a bundle's program to one request, in a process that may neither write a file nor start a program. */
 async function confined(program: string, job: object, bytes: Uint8Array): Promise<unknown> {
   const serve = "import(process.argv[1]).then((program) => program.serve())";
   const child = spawn(
@@ -89,7 +89,7 @@ describe("the bundles that are deployed", () => {
     }
   });
 
-  test("the program of the decoder's process lies beside every function that has pictures, and starts there", async () => {
+  test("the program of the decoder's process is beside every function that reads pictures, and starts there", async () => {
     for (const [name, spec] of specs) {
       if (spec.install === undefined) continue;
       const parts = bundled.functions[name]?.files.filter((file) => file.endsWith(".mjs")) ?? [];
@@ -122,7 +122,7 @@ describe("the bundles that are deployed", () => {
     expect(answer).toMatchObject({ ok: true, result: { mimeType: "image/jpeg", ...size } });
   });
 
-  test("what decodes HEIC is in no file of a bundle: it is LGPL, and stays a package that can be exchanged", async () => {
+  test("the decoder of HEIC is in no file of a bundle: its license is LGPL, so it stays a package that can be exchanged", async () => {
     const files = bundled.functions.extract?.files.filter((file) => file.endsWith(".mjs")) ?? [];
     for (const file of files)
       expect(await fs.readFile(file, "utf8"), file).not.toContain("_heif_context_write_to_file");
@@ -158,7 +158,7 @@ describe("the bundles that are deployed", () => {
     }
   }, 60_000);
 
-  test("a package that is loaded later is taken by its default: CommonJS as a part of its own has no names", async () => {
+  test("a package that is loaded by import() is used through its default export: CommonJS in a separate chunk has no named exports", async () => {
     const sources = globSync(["core/**/*.ts", "functions/**/*.ts"], { cwd: root });
     const bare = /^.*\bimport\("(?![.#])([^"]+)"\).*$/gm;
     const wrong: string[] = [];
@@ -181,12 +181,13 @@ describe("the bundles that are deployed", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("no budget of a function behind routes is above what its callers wait for at a cold start", () => {
+  test("the budget of a function behind routes is at most what its callers can wait for at a cold start", () => {
     const behindRoutes = new Set<string>([...routes.map((route) => route.function), defaultFunction]);
     const aims = (spec: FunctionSpec) => {
       if (spec.install !== undefined) return Number.POSITIVE_INFINITY;
-      // The aim is 800; ten more are for the words that settings accept (core/setting.ts), three for the requests and warnings of documents,
-      // four for what runs on auto take and say, five for what dry runs share with the calls that make runs.
+      // The aim is 800; ten more are for the words that settings accept (core/setting.ts), three for the requests and
+      // warnings of documents, four for runs on auto, and five for the code that dry runs share with the calls that
+      // make runs.
       return spec.links.includes("bucket") || spec.links.includes("queues") ? 822 : 350;
     };
     const over = specs.filter(

@@ -99,7 +99,7 @@ describe("the workflows", () => {
     ["production", "refs/heads/refs/tags/orch-v1", false],
   ];
   test.skipIf(process.platform === "win32").each(sources)(
-    "before a job has a role, %s from %s is let through: %s",
+    "before a job has a role, %s from %s is accepted: %s",
     async (stage, ref, isAllowed) => {
       const text = read("deploy.yml");
       const script = /^ {6}- name: Only main.*\n {8}run: \|\n((?: {10}.*\n)+)/m.exec(text)?.[1] ?? "exit 9";
@@ -148,7 +148,7 @@ describe("the workflows", () => {
     expect(ecosystems).toEqual(["npm", "github-actions"]);
   });
 
-  test("a deployment checks, migrates, deploys and tries, in this order, one at a time for a stage", () => {
+  test("a deployment checks, migrates, deploys and runs the smoke test, in this order, one at a time for each stage", () => {
     const text = read("deploy.yml");
     const steps = [
       ...["npm ci --ignore-scripts", "sst install", "tsc --noEmit --project infra", "ocrlty migrate"],

@@ -35,7 +35,7 @@ export async function complaint(
       bucket.client.destroy();
     }
   } catch (thrown) {
-    return `whether the bucket refuses to overwrite could not be tried out (${from(thrown).code})`;
+    return `the test whether the bucket refuses to overwrite failed (${from(thrown).code})`;
   }
 }
 

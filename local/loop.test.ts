@@ -59,7 +59,7 @@ async function seenBy(loop: Loop): Promise<Record<string, string>> {
 }
 
 describe("a loop", () => {
-  test("gives its functions what they need, and nothing that the caller did not set", async () => {
+  test("gives its functions the settings that they need, and no others that the caller did not set", async () => {
     const loop = await run({
       home: folder(),
       timeScale: 0.5,
@@ -84,7 +84,7 @@ describe("a loop", () => {
     expect(seen).not.toHaveProperty("VLLM_MODEL");
   });
 
-  test("keeps from a function what it is not linked to, as the deployment does", async () => {
+  test("hides from a function the settings that it is not linked to, as the deployment does", async () => {
     const links = ["bucket"] as const;
     const linked: App = { ...app, functions: { ...app.functions, echo: spec("echo.handler", links) } };
     const pod = { RUNPOD_API_KEY: "key", POD_ID: "pod", RUNPOD_API_URL: "https://api.example.com" };

@@ -157,7 +157,7 @@ async function startParts(options: LoopOptions, parts: Parts): Promise<Loop> {
   }
 }
 
-/** What is known before anything is started. */
+/** The values that are known before anything is started. */
 interface Setup {
   readonly options: LoopOptions;
   readonly env: Env;
@@ -279,7 +279,7 @@ function ending(parts: Parts): Pick<Loop, "modelPid" | "queue" | "close"> {
   };
 }
 
-/** All of them, or the first error, but not before the last has ended: what still starts could not be ended. */
+/** Waits for all of them, also after an error: a part that is still starting could not be ended. */
 async function together<T extends readonly unknown[]>(
   started: { [K in keyof T]: Promise<T[K]> },
 ): Promise<T> {

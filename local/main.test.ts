@@ -127,7 +127,7 @@ describe("npm start", () => {
     await expect(fetch(url)).rejects.toThrow("fetch failed");
   });
 
-  test("loses nothing by kill -9, starts again at once on the same port, and ends on SIGTERM with 0", async () => {
+  test("loses nothing after kill -9, starts again at once on the same port, and ends on SIGTERM with 0", async () => {
     const program = run();
     const url = await program.ready();
     const key = readFileSync(join(home, "api-key"), "utf8").trim();

@@ -3,7 +3,7 @@ import { tooLargeFor } from "#core/task/context";
 import { probe } from "#core/vision/probe";
 
 /**
- * What the operator should know of a model server of their own before the first call: that it does not answer yet, serves
+ * What the operator should know about their own model server before the first call: that it does not answer yet, serves
  * another model, or has too small a context. Asks it once, for 2 s at most.
  */
 export async function notes(env: Record<string, string | undefined>): Promise<string[]> {

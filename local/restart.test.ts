@@ -74,7 +74,7 @@ const input = {
   ...{ debug: null, principalRole: "client" },
 };
 
-test("a loop that was killed between a message and its first step goes on at once, with everything, when it starts again", async () => {
+test("a loop that was killed between a message and its first step continues all work at once when it starts again", async () => {
   expect(forget(dir), "nothing was here").toBe(false);
   server = await begin();
   const later = (body: object, DelaySeconds = 0) =>
@@ -143,7 +143,7 @@ test("a loop that was killed between a message and its first step goes on at onc
   expect(counts("later")).toEqual({ ready: 0, delayed: 1, inFlight: 0 });
   expect(await resume(database, server, 1)).toEqual({ runs: 6, extracts: 2 });
 
-  // The killed worker may write nothing more, and another one goes on without waiting for its lease.
+  // The killed worker's writes have no effect any more, and another worker continues without waiting for the lease.
   await expect(Claim.release(database.db, held as Row)).rejects.toThrow(Claim.Overtaken);
   expect(await Claim.claim(database.db, evalId, soon)).toMatchObject({ token: (held?.token ?? 0) + 2 });
 
@@ -169,6 +169,6 @@ test("a loop that was killed between a message and its first step goes on at onc
     { requestId: "waits", status: "queued", notBefore: null },
   ]);
   expect(extracts[0]?.leaseUntil.getTime()).toBeLessThan(over);
-  // And a new probe for the run that waits for the model server; the old message is gone.
+  // There is also a new probe for the run that waits for the model server; the old message is gone.
   expect(await taken("urgent")).toEqual(["canceling: sweep", "running: refill", "undefined: probe"]);
 });

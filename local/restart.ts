@@ -103,7 +103,7 @@ export async function resume(
   }
 }
 
-/** The loop logs all of it in one line. */
+/** The counts, which the loop logs in one line. */
 const silent: Log = {
   info: () => undefined,
   warn: () => undefined,
@@ -126,7 +126,7 @@ async function rows(db: Database.Db, times: Times): Promise<void> {
       .where(and(sql`${extract.status} = 'running'`, isNotNull(extract.input))),
     db.query
       .update(extract)
-      // The pause before its next attempt was its message's; a restart is pause enough.
+      // The message held the pause before the next attempt; the restart replaces that pause.
       .set({ sentAt: null, notBefore: null })
       .where(and(sql`${extract.status} = 'queued'`, isNull(extract.waitingFor))),
     db.query

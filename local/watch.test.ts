@@ -37,7 +37,7 @@ afterEach(() => {
 });
 const write = (file: string, text: string) => writeFileSync(join(root, file), text);
 
-test("a change of a function's code reloads once, with the tables as they are now", async () => {
+test("a change of a function's code reloads once, with the current tables", async () => {
   write("spec/functions.ts", "export const functions = { one: {}, two: {} };\n");
   for (let step = 0; step < 3; step += 1) write("core/task/task.ts", `export const step = ${step};\n`);
   await vi.waitFor(() => expect(said).toEqual([expect.stringMatching(/^reloaded in \d+ ms$/)]));
@@ -59,7 +59,7 @@ test("code that does not bundle is reported, and the next change is tried again"
   await vi.waitFor(() => expect(said.at(-1)).toMatch(/^reloaded/));
 });
 
-test("tests and what editors leave behind reload nothing", async () => {
+test("tests and temporary files of editors cause no reload", async () => {
   for (const file of ["core/a.test.ts", "core/.a.ts.swp", "core/a.ts~", "functions/api/4913.tmp"])
     write(file, "x");
   write("core/b.ts", "export const b = 1;\n");

@@ -107,7 +107,8 @@ async function vitest(
 /**
  * Runs the failed files a second time, alone. Whole loops run beside one another with clocks that are up to thirty
  * times as fast, and a machine that other work keeps busy can be too slow for one of them; a fault of the product fails
- * both times. What passed only alone is named, and more than a few failed files are no matter of load.
+ * both times. Tests that passed only alone are named. More than a few failed files are not repeated, because load is
+ * not the reason.
  */
 async function again(first: Totals.Totals, report: string, dir: string): Promise<Totals.Totals> {
   const failed = Totals.failedFiles(report);

@@ -128,7 +128,7 @@ describe("the entry", () => {
     expect(stdout).toContain(`args ["extract","exit"] cwd ${fs.realpathSync(caller)}`);
   });
 
-  it("an argument that names no script is a command of the program, as npx calls it", async () => {
+  it("an argument that is no script's name is a command of the program, as with npx", async () => {
     write("cli/ocrlty.ts", entry);
     const { stdout } = await launch(["batch", "--wrong"]).ended;
     expect(stdout).toContain('args ["batch","--wrong"]');
@@ -147,14 +147,17 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     expect((await launch(["start", "die", "SIGINT"]).ended).status).toBe(130);
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("%s for the launcher alone reaches the entry", async (signal) => {
-    const running = launch(["start", "wait"]);
-    await until(() => running.output().includes("ready"));
-    running.child.kill(signal);
-    const { status, stdout } = await running.ended;
-    expect(stdout).toContain(`got ${signal} 1`);
-    expect(status).toBe(42);
-  });
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "%s sent only to the launcher reaches the entry",
+    async (signal) => {
+      const running = launch(["start", "wait"]);
+      await until(() => running.output().includes("ready"));
+      running.child.kill(signal);
+      const { status, stdout } = await running.ended;
+      expect(stdout).toContain(`got ${signal} 1`);
+      expect(status).toBe(42);
+    },
+  );
 
   it("Ctrl-C, which a terminal sends to both, reaches the entry once", async () => {
     const running = launch(["start", "wait"], { detached: true });
@@ -175,7 +178,7 @@ describe.skipIf(process.platform === "win32")("signals", () => {
     expect(running.output()).toContain("got SIGTERM 1");
   });
 
-  it("the entry stops when npm goes away above it", async () => {
+  it("the entry stops when npm, its ancestor, ends", async () => {
     const line = `"${process.execPath}" "${join(root, "scripts/launch.mjs")}" start wait`;
     write("local/main.ts", entry);
     const shell = spawn(line, {

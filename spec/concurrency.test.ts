@@ -7,7 +7,7 @@ import { times } from "./limits.ts";
 import { type QueueSpec, queues, schedules, subscriptionsOf } from "./queues.ts";
 
 describe("instances at a time", () => {
-  test("a mapping makes as many calls as its setting says, else as many as queues.ts says", () => {
+  test("a mapping makes as many calls as its setting allows, else as many as queues.ts allows", () => {
     const { subscription } = queues.single;
     expect(Concurrency.mapping(subscription, {})).toBe(subscription.maxConcurrency);
     expect(Concurrency.mapping(subscription, { SINGLE_MAX_CONCURRENCY: "" })).toBe(
@@ -53,7 +53,7 @@ describe("instances at a time", () => {
 });
 
 describe("queues", () => {
-  test("nothing is given up before a hundred receives, and SQS keeps it for as long as it can", () => {
+  test("no message is given up before a hundred receives, and SQS keeps it for the longest time possible", () => {
     for (const [name, spec] of Object.entries(queues))
       expect(spec, name).toMatchObject({ maxReceiveCount: 100, retentionSeconds: 14 * 86_400 });
   });
@@ -65,12 +65,12 @@ describe("queues", () => {
     ]);
   });
 
-  test("fifteen keys whose receivers do not answer leave a worker to backups", () => {
-    // Of a key one call is under way at a time (core/run/notify/due.ts).
+  test("fifteen keys whose receivers do not answer leave a worker free for backups", () => {
+    // Each key has one call under way at a time (core/run/notify/due.ts).
     expect(queues.later.subscription.maxConcurrency).toBeGreaterThan(15);
   });
 
-  test("a message whose worker died before its first step is back 30 s after its function's time, before reconcile gives it up", () => {
+  test("a message whose worker died before its first step is visible again 30 s after its function's timeout, before reconcile counts it as lost", () => {
     const { stepLostMs, lostMessageMs, runStalledMs } = times();
     const given = { plan: stepLostMs, urgent: stepLostMs, item: runStalledMs, single: lostMessageMs };
     for (const [name, { subscription, visibilityTimeoutSeconds }] of Object.entries(queues)) {
@@ -80,10 +80,10 @@ describe("queues", () => {
     }
   });
 
-  test("a message is invisible for longer than any call may take, after its worker has said for how long, too", () => {
+  test("a message is invisible for longer than any call may take, also after its worker has set the time", () => {
     const { visibilityGraceMs, leaseGraceMs } = times();
     expect(visibilityGraceMs).toBeGreaterThan(leaseGraceMs);
-    // The dead letters' function, too: AWS refuses less than the timeout.
+    // This also applies to the dead letters' function: AWS refuses less than the timeout.
     for (const [name, { deadLetter, visibilityTimeoutSeconds }] of Object.entries<QueueSpec>(queues))
       if (deadLetter !== undefined)
         expect(visibilityTimeoutSeconds * 1000, name).toBeGreaterThanOrEqual(
@@ -91,7 +91,7 @@ describe("queues", () => {
         );
   });
 
-  test("a picture may take five minutes, and a worker that dies over it costs two", () => {
+  test("a picture may take five minutes, and a worker that dies costs two", () => {
     for (const name of ["item", "single"] as const) expect(functions[name].timeoutMs).toBe(300_000);
     const { leaseMs, leaseGraceMs, visibilityGraceMs } = times();
     expect(leaseMs + visibilityGraceMs - leaseGraceMs).toBe(120_000);
@@ -105,7 +105,7 @@ describe("queues", () => {
     },
   );
 
-  test("a call holds one message: no finished work waits for another's end", () => {
+  test("a call has one message, so that finished work never waits for other work", () => {
     for (const [name, spec] of Object.entries<QueueSpec>(queues))
       for (const { batchSize } of subscriptionsOf(spec)) expect(batchSize, name).toBe(1);
   });
@@ -121,7 +121,7 @@ describe("queues", () => {
   });
 });
 
-test("what the clock calls has ended before it is called again", () => {
+test("a scheduled function has ended before it is called again", () => {
   for (const [name, { function: called, rate }] of Object.entries(schedules)) {
     const minutes = Number(/^rate\((\d+) minutes?\)$/.exec(rate)?.[1]);
     expect(functions[called].timeoutMs, name).toBeLessThan(minutes * 60_000);

@@ -1,9 +1,10 @@
 import { sizes } from "./limits.ts";
 
 /**
- * What a file may ask of the decoder, in one place; `docs/documents.md` has the same as a table, with the error and the
- * test of each. All but `process` are checked by a file's own tables before anything is decoded. No writer comes near
- * them, unless a comment says so; files that do keep a decoder busy or take its memory. Tests lower them.
+ * The limits of what a file may demand from the decoder, in one place; `docs/documents.md` has the same as a table,
+ * with the error and the test of each. All but `process` are checked against the file's own tables before anything is
+ * decoded. Unless a comment says so, normal files stay far below them; files above them keep a decoder busy or use up
+ * its memory. Tests lower them.
  */
 
 interface PictureGuards {
@@ -26,7 +27,7 @@ interface PictureGuards {
 export interface HeifGuards {
   readonly boxes: number;
   readonly depth: number;
-  /** Items, and cells of a grid. */
+  /** The most items, and the most cells of a grid. */
   readonly items: number;
   /** Megapixels of all coded parts of a picture together: twice the largest picture, which may have an alpha plane. */
   readonly decodedMegapixels: number;
@@ -37,7 +38,7 @@ export interface HeifGuards {
 export interface PdfGuards {
   /** Pages, as counted in the page tree or as declared by it. Longer documents are not read anyhow. */
   readonly pages: number;
-  /** Objects: some 20 a page are usual. To look for so many in a file that has lost its tables takes 2 s. */
+  /** Objects: some 20 a page are usual. Searching for this many in a file without its tables takes 2 s. */
   readonly objects: number;
   /** Levels of the page tree: a balanced one of 10,000 pages has five. */
   readonly treeDepth: number;
@@ -45,9 +46,11 @@ export interface PdfGuards {
   readonly pagePoints: number;
   /** Pixels of one picture on a page, as for a picture that is sent. */
   readonly imagePixels: number;
-  /** Bytes that compressed parts of the structure unfold to. */
+  /** Bytes of the compressed parts of the structure after decompression. */
   readonly unfoldedBytes: number;
-  /** Bytes of the operators of one page, unfolded, each form counted once. A dense page of text has 100 kB. */
+  /**
+   * Bytes of the operators of one page after decompression, each form counted once. A dense page of text has 100 kB.
+   */
   readonly contentBytes: number;
   /** Texts, lines and pictures of one page, those of its forms included. A dense page of text has 10,000. */
   readonly pageObjects: number;
@@ -55,16 +58,18 @@ export interface PdfGuards {
   readonly heapBytes: number;
 }
 
-/** Of the decoder's process: to open a file, look at a page and draw it once; to draw it again. */
+/**
+ * Limits of the decoder's process for each step: to open a file, look at a page and draw it once; or to draw it again.
+ */
 export interface ProcessGuards {
-  /** CPU of a page without pictures; with what passes until it is looked at again, 3 s. Linux tells it. */
+  /** CPU time for a page without pictures; with the time between two checks, 3 s. Only Linux reports it. */
   readonly cpuMs: number;
   /**
-   * More CPU for each megapixel of the page, or of the largest picture on it. The slowest that people send take 160 (HEVC)
-   * and 250 (JPEG 2000 in a PDF, decoded twice) on the machine of docs/measurements.md.
+   * More CPU for each megapixel of the page, or of the largest picture on it. The slowest usual pictures take 160
+   * (HEVC) and 250 (JPEG 2000 in a PDF, decoded twice) on the machine of docs/measurements.md.
    */
   readonly cpuMsPerMegapixel: number;
-  /** Memory that it has resident. Linux tells it. */
+  /** Resident memory. Only Linux reports it. */
   readonly residentBytes: number;
   /** Time by the clock of each of these steps: a laptop shares its CPUs among 16 workers. */
   readonly wallMs: number;

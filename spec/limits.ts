@@ -31,7 +31,7 @@ export const sizes = {
   uploadImageBytes: 20 * MiB,
   /** A PDF there: a scan of many pages. */
   uploadPdfBytes: 50 * MiB,
-  /** What is behind `image_url`, of either kind. */
+  /** A picture or PDF behind `image_url`. */
   imageUrlBytes: 20 * MiB,
   imageMegapixels: 100,
   /** A larger answer is sent as a signed URL. */
@@ -63,7 +63,7 @@ export const groundTruths = {
 /** Batches: the maximum for one call, one run, and one step of either. */
 export const batches = {
   maxConcurrency: 64,
-  /** Slots with which a run on auto begins, where nothing is known of the model server. */
+  /** The slots with which a run on auto begins if nothing is known about the model server. */
   firstSlots: 4,
   /** Lines of a manifest within the request. */
   inlineManifestLines: 1_000,
@@ -255,15 +255,18 @@ const queuedTimes = ({ ms }: Scale) => ({
 const slotTimes = ({ ms, io }: Scale) => ({
   /** The longest wait for the model server's `/metrics`. */
   loadTimeoutMs: io(1_500),
-  /** A run on auto is looked at at least this often, also if none of its items ends. */
+  /** The slots of a run on auto are checked at least this often, even if none of its items ends. */
   slotsLookMs: ms(45_000),
   slots: {
-    /** Before a probe of more slots, and of fewer; they double up to the next one as long as probes find nothing. */
+    /**
+     * The pauses before a probe of more slots, and of fewer. Each doubles, up to its maximum, as long as probes find
+     * nothing.
+     */
     upMs: ms(30_000),
     upMostMs: ms(120_000),
     downMs: ms(45_000),
     downMostMs: ms(600_000),
-    /** What was learned of a server longer ago is forgotten. */
+    /** Older knowledge about a server is forgotten. */
     forgetMs: ms(30 * 60_000),
   },
 });

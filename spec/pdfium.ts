@@ -1,5 +1,5 @@
 /**
- * The code of PDFium, which a bundle does not hold: infra/functions.ts and local/bundle/bundle.ts lay it beside the
+ * The code of PDFium, which is not in the bundles: infra/functions.ts and local/bundle/bundle.ts put it beside the
  * bundles of functions that read PDFs, and core/document/pdf finds it there. This module has no imports.
  */
 export const pdfium = {

@@ -14,12 +14,12 @@ describe("settings of a deployed stage", () => {
       ...Object.keys(queues).map(urlVariable),
     ];
     expect(new Set(known).size).toBe(known.length);
-    // A queue's address may be there before a function reads it.
+    // A queue's address may be set before a function reads it.
     const read = known.filter((name) => names.includes(name) || !name.endsWith("_QUEUE_URL"));
     expect(read.toSorted()).toEqual(names.toSorted());
   });
 
-  test("whatever is named like a secret is one", () => {
+  test("every variable with a name like a secret is a secret", () => {
     const suspicious = names.filter(
       (name) => /KEY|SECRET|TOKEN|PEPPER|PASSWORD/.test(name) && !/MAX_TOKENS/.test(name),
     );

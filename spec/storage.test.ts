@@ -17,14 +17,14 @@ describe("where a stage keeps its objects", () => {
     expect(storage({ ...own, S3_REGION: "us-east-1" })).toMatchObject({ region: "us-east-1" });
   });
 
-  test("half of another S3 is refused", () => {
+  test("incomplete settings of another S3 are refused", () => {
     expect(() => storage({ S3_ENDPOINT_URL: "https://s3.example.com" })).toThrow(
       "S3_BUCKET has to name the bucket",
     );
     expect(() => storage({ S3_BUCKET: "receipts" })).toThrow("S3_BUCKET is set without S3_ENDPOINT_URL");
   });
 
-  test("the bucket of a stage that moves away is kept by its name, removed when it is emptied, and never forgotten", () => {
+  test("the bucket of a stage that moves to another S3 is kept by its name or removed when it is empty, and is never ignored", () => {
     expect(() => leftBucket(own, true)).toThrow("set R2_BUCKET_LEFT to its name");
     expect(() => leftBucket({ ...own, R2_BUCKET_LEFT: "" }, true)).toThrow("set R2_BUCKET_LEFT=emptied");
     expect(leftBucket({ ...own, R2_BUCKET_LEFT: "ocrlty-x" }, true)).toEqual({ kept: "ocrlty-x" });
@@ -39,7 +39,7 @@ describe("where a stage keeps its objects", () => {
   });
 });
 
-test("what is to be set on another S3 has every rule of the bucket that a deployment makes", () => {
+test("the commands for another S3 have every rule of the bucket that a deployment makes", () => {
   const env = {
     ...own,
     S3_PREFIX: "/team/",

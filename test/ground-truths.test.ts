@@ -95,7 +95,7 @@ describe("labels", () => {
     expect(wrong.status).toBe(400);
     expect(errorOf(wrong)).toMatchObject({
       code: "invalid_request",
-      message: "records.0.t.any: has no value that would be right",
+      message: "records.0.t.any: has no accepted value",
       details: { reason: "gt_bad_records", issue_count: 1 },
     });
     for (const more of [{}, { content: labels, data_ref: "upload_x" }])

@@ -33,7 +33,7 @@ export async function check(
   try {
     await patiently(context, limitMs, () => Run.ask(server, call));
   } catch (error) {
-    // What was meant as a file on this machine was asked for as a key.
+    // A name that was meant as a file on this machine was looked up as a key.
     if (path === undefined || !(error instanceof CallError) || error.own?.param !== "gt_path") throw error;
     const message = `${Text.shown(path)} is no file here, and as a key under the data root: ${error.message}`;
     throw new CallError(message, error);

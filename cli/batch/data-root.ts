@@ -40,7 +40,7 @@ export async function withBucket<T>(
     const url = read(folder.file("bucket-url"));
     const stored = read(folder.file("s3-credentials.json"));
     if (url === undefined || stored === undefined)
-      throw new UsageError("the local loop has no bucket of its own: set S3_BUCKET and what belongs to it");
+      throw new UsageError("the local loop has no bucket of its own: set S3_BUCKET and its other settings");
     const { accessKeyId, secretAccessKey } = Credentials.parse(JSON.parse(stored));
     return await use(
       context,

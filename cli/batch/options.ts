@@ -56,7 +56,7 @@ export function lookOf(look: boolean): { look?: false } {
 /** `--split`, for commands that send pictures. */
 export const split = [
   "--split",
-  "several receipts on one picture, and documents among pages, are read apart",
+  "several receipts on one picture, and several documents in one file, are read separately",
 ] as const;
 
 /** Its value for the API; empty if it was not given. */

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import * as Progress from "./progress.ts";
 
-it("the rate is that of the last minute, whatever came before", () => {
+it("the rate is that of the last minute only", () => {
   let now = 0;
   const meter = new Progress.Meter(0, () => now);
   expect(meter.figures(0, 100, "items")).toEqual([]);
@@ -19,7 +19,7 @@ it("the rate is that of the last minute, whatever came before", () => {
   expect(meter.figures(72, 100, "items")).toEqual(["6.0 items/min", "5 min left"]);
 });
 
-it("a resumed run's earlier items are not taken for speed", () => {
+it("a resumed run's earlier items do not count for the rate", () => {
   let now = 0;
   const meter = new Progress.Meter(500, () => now);
   now = 200;
@@ -30,7 +30,7 @@ it("a resumed run's earlier items are not taken for speed", () => {
   expect(meter.rate()).toBeCloseTo(2);
 });
 
-it("without a terminal there is a line at the end and when something changes, not one an item", () => {
+it("without a terminal, a line is printed at the end and when something changes, not for each item", () => {
   const said: string[] = [];
   const progress = Progress.start(
     { say: (line) => said.push(line) },

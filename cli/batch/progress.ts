@@ -11,10 +11,10 @@ export interface Progress {
   stop(): void;
 }
 
-/** The rate is that of the last minute: what came before a pause or a resume does not help to estimate the end. */
+/** The rate is that of the last minute: the rate before a pause or a resume does not help to estimate the end. */
 const windowMs = 60_000;
 const lineEveryMs = 10_000;
-/** A rate of less time than this would be chance. */
+/** A rate over less time than this would be random. */
 const leastRateMs = 2_000;
 
 /** Starts showing; `stop()` must be called. */

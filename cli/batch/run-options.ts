@@ -1,4 +1,4 @@
-/** Options of the commands that start a run, and what the API calls them. */
+/** Options of the commands that start a run, and their names in the API. */
 import type { Command } from "commander";
 import * as Output from "#cli/files/output";
 import { type Context, UsageError } from "#cli/terminal/context";
@@ -23,7 +23,7 @@ export interface RunOptions {
 const { maxConcurrency } = batches;
 const { queuedPages } = documents;
 
-/** @param defaults - what is taken if an option is not given, for the help text. */
+/** @param defaults - the value if an option is not given, for the help text. */
 export function add(command: Command, defaults: { task: string; concurrency: string }): Command {
   return command
     .option("--task <id>", `what to read (default: ${defaults.task})`)

@@ -60,7 +60,7 @@ export type Item = z.output<typeof Item>;
 const ended = new Set(["succeeded", "failed", "canceled"]);
 export const hasEnded = (run: Run) => ended.has(run.status);
 
-/** Every item has a result, which means exit status 0. */
+/** True if every item has a result, which means exit status 0. */
 export const isGood = (run: Run) => run.status === "succeeded" && run.counts.failed === 0;
 
 /** A run to read; `keyId` is its owner if that is another key. */
@@ -241,7 +241,7 @@ export function summary(run: Run): string {
   return Text.shown(`${run.run_id} ${run.status}${why}: ${parts.join(", ")}${filesOf(run)}`);
 }
 
-/** `; 40 JPEG, 3 PDF, 55 pages`; empty where nothing was read, or by a server that does not say so. */
+/** `; 40 JPEG, 3 PDF, 55 pages`; empty if nothing was read, or if an older server does not report it. */
 function filesOf({ types = {}, counts }: Run): string {
   const files = Object.entries(types).map(
     ([type, count]) => `${count} ${type.slice(type.indexOf("/") + 1).toUpperCase()}`,

@@ -29,9 +29,9 @@ const thrown = (work: () => unknown): string => {
 };
 
 describe("a folder", () => {
-  it("gives its pictures in natural order, subfolders included, and nothing else", () => {
+  it("gives its pictures in natural order, subfolders included, and no other files", () => {
     const names = ["page 10.jpg", "page 2.JPG", "b/1.png", "b/x.tiff", "a.webp", "ä.gif", "a.jpeg", "c.tif"];
-    // A file without a name, whatever its content is called.
+    // A file whose name has nothing before the extension.
     const odd = ["d.jfif", "e.jpe", "f.HEIC", "g", "h.txt"];
     const others = [".hidden.jpg", ".git/x.jpg", "._page 2.JPG", "__MACOSX/x.jpg"];
     for (const name of [...names, ...odd, ...others]) cli.file(`in/${name}`);
@@ -80,7 +80,7 @@ describe("a folder", () => {
     ["._x.jpg", "\0\x05\x16\x07", false],
     ["Thumbs.db", "\xd0\xcf\x11\xe0", false],
     ["desktop.ini", "x", false],
-  ])("counts %j, which holds %j; a document: %s", (name, content, isDocument) => {
+  ])("counts %j, with the content %j; is a document: %s", (name, content, isDocument) => {
     cli.file("in/a.jpg");
     cli.file(`in/${name}`, Buffer.from(content, "latin1"));
     const { entries, leftOut } = look();
@@ -111,7 +111,7 @@ describe("a folder", () => {
     expect(through.entries).toHaveLength(2);
   });
 
-  it("leaves out what is not a picture inside, names it, and counts no limit on it", () => {
+  it("leaves out and names files whose bytes are not a picture; they do not count for --limit", () => {
     const heads = ["\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "II*\0", "MM\0*", "RIFF1234WEBP"];
     for (const [i, head] of heads.entries()) cli.file(`in/good ${i}.jpg`, Buffer.from(head, "latin1"));
     cli.file("in/a page\u202e.jpg", "<!doctype html>");
@@ -122,17 +122,17 @@ describe("a folder", () => {
       leftOut: { count: 3, by_reason: { not_what_it_is_called: 3 } },
     });
     expect(said[0]).toBe(
-      "3 left out of in:\n  called like a picture, but none by the first bytes (3): a page\\u{202e}.jpg, b.png, c.webp",
+      "3 left out of in:\n  named like a picture, but the first bytes are not one's (3): a page\\u{202e}.jpg, b.png, c.webp",
     );
     expect(collect()).toHaveLength(heads.length);
   });
 
-  it("without pictures is an error that says what was looked for", () => {
+  it("without pictures is an error that names the supported types", () => {
     cli.file("in/notes.txt", "text");
     expect(thrown(collect)).toBe(
       "there are no pictures in in (JPEG, PNG, HEIC, AVIF, WebP, TIFF, GIF and PDF)",
     );
-    expect(said).toEqual(["1 left out of in:\n  no pictures by their first bytes (1): notes.txt"]);
+    expect(said).toEqual(["1 left out of in:\n  files whose first bytes are not a picture's (1): notes.txt"]);
   });
 
   it("names every picture that cannot be uploaded before anything is sent", () => {
@@ -147,7 +147,7 @@ describe("a folder", () => {
 });
 
 describe("a manifest", () => {
-  it("takes local paths relative to itself and passes everything else through", () => {
+  it("takes local paths relative to its own folder and passes everything else through", () => {
     cli.file("sub/a.jpg");
     cli.file("b.png");
     const lines = [

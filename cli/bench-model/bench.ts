@@ -24,7 +24,7 @@ export interface Measured {
   url: string;
   evaluation: Read.Shown;
   per_receipt: PerReceipt;
-  /** Compared with the first model; null for that one, and where no verdict is wanted. */
+  /** Compared with the first model; null for the first one, and with --no-verdict. */
   diff: Compared.Compared | null;
 }
 
@@ -40,7 +40,7 @@ export interface Bench {
 
 interface Wish extends Stand.Wish {
   readonly task: Task.Task;
-  /** Receipts that a model reads in its turn. */
+  /** How many receipts a model reads in its turn. */
   readonly turn: number;
   readonly isCompared: boolean;
 }
@@ -92,7 +92,8 @@ async function measure(
   const isFirst = first === undefined || !isCompared;
   return {
     ...{ label, model, url, evaluation, per_receipt: perReceipt(evaluation, counts.total) },
-    // The two are in different databases, where no call can compare them: the function behind that call does.
+    // The two evaluations are in different databases, so no API call can compare them. This uses the function behind
+    // that call.
     diff: isFirst
       ? null
       : await Compared.compared(task.fields, [lines(first.evaluation), lines(evaluation)], {

@@ -5,7 +5,7 @@ const env = { VLLM_BASE_URL: "http://127.0.0.1:8001/v1", VLLM_MAX_PIXELS: "50000
 const models = () => Models.parse({ env }, "a,b");
 
 describe("models at several sizes of pictures", () => {
-  test("are one column for each, whose loop has that limit or none", () => {
+  test("give one column each, whose loop has that limit or none", () => {
     const sizes = Models.atSizes(models(), "full, 0.8");
     expect(sizes.map(({ label, model, env }) => [label, model, env.VLLM_MAX_PIXELS])).toEqual([
       ["a full", "a", undefined],
@@ -15,7 +15,7 @@ describe("models at several sizes of pictures", () => {
     ]);
   });
 
-  test("without --pixels a limit of the environment holds for all", () => {
+  test("without --pixels the environment's limit applies to all", () => {
     expect(models().map(({ env }) => env.VLLM_MAX_PIXELS)).toEqual(["5000000", "5000000"]);
   });
 

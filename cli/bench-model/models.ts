@@ -5,21 +5,24 @@ import * as Config from "#core/config";
 import * as Probe from "#core/vision/probe";
 
 export interface Wanted {
-  /** Names it in the table: the model's name, with its place in `--models` if another server has the same one. */
+  /**
+   * Its name in the table: the model's name, with its place in `--models` if another server has a model of the same
+   * name.
+   */
   readonly label: string;
   readonly model: string;
   /** The server's address; it has no key, because an address that holds one is refused. */
   readonly url: string;
   /** Settings of a local loop that asks this model. */
   readonly env: Readonly<Record<string, string>>;
-  /** The variable that has its key, or would have. */
+  /** The variable for its key, even if it is not set. */
   readonly keyFrom: string;
 }
 
 /** Each has a loop of its own, and all of their processes are in memory together. */
 const most = 8;
 
-/** Settings that say how pictures are read and asked about; they hold for every model. */
+/** Settings for preparing pictures and asking about them; they apply to every model. */
 const shared = [
   ...[
     "LOOK",
@@ -141,10 +144,10 @@ const probe = (wanted: Wanted, signal: AbortSignal): Promise<Probe.Probe> => {
   return Probe.probe(model, signal, probeMs);
 };
 
-/** A proxy in front of a busy server takes its time. */
+/** A proxy in front of a busy server may be slow. */
 const probeMs = 10_000;
 
-/** Whether the server lists its models now. */
+/** Checks whether the server lists its models now. */
 export const answers = async (wanted: Wanted, signal: AbortSignal): Promise<boolean> =>
   (await probe(wanted, signal)).ok;
 

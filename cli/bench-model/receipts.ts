@@ -17,7 +17,7 @@ interface Wish {
   readonly labels: string;
   readonly imageKey: string;
   readonly limit: number | undefined;
-  /** Whether the models are compared, for which there must be enough receipts. */
+  /** True if the models are compared; then there must be enough receipts. */
   readonly isCompared: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Lets the models read in turns, some receipts each, until all have read all. Only one of them is asked at a time, so that
- * none is slowed down by another, and whatever else happens on the machine or its network meets all of them alike.
+ * Lets the models read in turns, some receipts each, until all have read all. Only one of them is asked at a time, so
+ * that none slows another down, and other load on the machine or its network affects all of them alike.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as Progress from "#cli/batch/progress";
@@ -12,9 +12,9 @@ import * as Models from "./models.ts";
 import * as Stand from "./stand.ts";
 
 const pollMs = 200;
-/** A server that restarts in this time is waited for. */
+/** The command waits this long for a server that restarts. */
 const awayMs = 60_000;
-/** No receipt takes so long, with all of its attempts. */
+/** Longer than any receipt takes, with all of its attempts. */
 const stalledMs = 15 * 60_000;
 
 interface Turn {
@@ -24,7 +24,7 @@ interface Turn {
 
 const ended = new Set(["succeeded", "failed", "canceled"]);
 const doneOf = ({ counts }: Run.Run): number => counts.succeeded + counts.failed + counts.canceled;
-/** Receipts are not read yet: a run in its last steps needs no turn. While it is planned, the total is 0. */
+/** True if receipts are left: a run in its last steps needs no turn. While a run is planned, its total is 0. */
 const isOpen = (run: Run.Run): boolean =>
   !ended.has(run.status) && (run.status === "planning" || doneOf(run) < run.counts.total);
 
@@ -59,7 +59,7 @@ export async function play(
   }
 }
 
-/** Another one begins each round: none always follows the same one. */
+/** Each round begins with another model, so that no model always follows the same one. */
 const inOrder = <T>(all: readonly T[], round: number): T[] => {
   const at = round % all.length;
   return [...all.slice(at), ...all.slice(0, at)];

@@ -18,9 +18,9 @@ export interface Stand {
   readonly wanted: Wanted;
   readonly home: string;
   readonly server: Server;
-  /** The run that its turns are for. */
+  /** The run that the turns resume. */
   readonly runId: string;
-  /** The model is asked nothing new until `resume`. */
+  /** Starts no further items until `resume`. */
   pause(): void;
   resume(): void;
   /** Receipts that are being read. */

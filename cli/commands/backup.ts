@@ -75,7 +75,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
 }
 
 async function backup(context: Context, options: BackupOptions): Promise<Exit> {
-  // Not a required option in commander, because `backup verify` would then need it too.
+  // Not a required option for commander, because `backup verify` would then need it, too.
   if (options.out === undefined) throw new UsageError("name the file to write: --out backup.tar.gz");
   const path = resolve(context.cwd, options.out);
   Output.check(context, [options.out], options);
@@ -163,7 +163,7 @@ async function fetchTo(context: Context, server: Target, search: string, file: s
 /** Polls until the archive is ready. Returns the answer with its bytes. */
 async function archive(context: Context, server: Target, search: string): Promise<Response> {
   const asked = new URLSearchParams(search);
-  // A signed URL in a body instead of a redirect: the key must not be sent to the bucket.
+  // The signed URL comes in a body instead of a redirect, so that the key is not sent to the bucket.
   asked.set("as", "url");
   const url = new URL(`v1/debug/artifacts/backup.tar.gz?${asked}`, server.url);
   const giveUpAt = performance.now() + buildLimitMs;

@@ -10,7 +10,7 @@ The script completes the program's own name, ocrlty: of an installed client, or 
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     new Command("completion")
-      .description("a script by which a shell completes commands, options and their choices")
+      .description("a script with which a shell completes commands, options and their choices")
       .addArgument(new Argument("<shell>", "which shell").choices(Completion.shells))
       .option("--json", 'the script in one JSON document, as "script"'),
     {

@@ -17,7 +17,7 @@ afterEach(() => rig.close());
 describe("data put", () => {
   const put = (...args: string[]) => cli.run(["data", "put", ...args], { env: rig.env() });
 
-  it("uploads below the name, tells what is there already, and which images_dir to use", async () => {
+  it("uploads below the name, and reports the files that are there already and the images_dir to use", async () => {
     rig.pictures("a.jpg", "sub/b.png");
     cli.file("in/notes.txt", "text");
     const first = await put("in", "--as", "november", "--json");
@@ -39,20 +39,20 @@ describe("data put", () => {
     rig.pictures("c.tiff");
     const second = await put("in", "--as", "november");
     expect(second.stdout).toBe('1 uploaded, 2 there already\n"images_dir": "key-1/november"\n');
-    expect(second.stderr).toContain("no pictures by their first bytes (1): notes.txt");
+    expect(second.stderr).toContain("files whose first bytes are not a picture's (1): notes.txt");
     expect(JSON.parse((await put("in", "--shared", "--json")).stdout)).toMatchObject({
       images_dir: "shared/in",
     });
   });
 
-  it("leaves out links that lead out of the folder and what is not a picture, and says 1 for it", async () => {
+  it("leaves out links that lead out of the folder and files that are not pictures, and exits with 1", async () => {
     rig.pictures("a.jpg");
     cli.file("in/b.jpg", "text");
     fs.symlinkSync(cli.file("secret.jpg"), join(cli.dir, "in/link.jpg"));
     const { status, stdout, stderr } = await put("in", "--json");
     expect({ status, ...JSON.parse(stdout) }).toMatchObject({ status: exit.items, uploaded: 1, skipped: 2 });
     expect(stderr).toContain("links that lead out of the folder, or nowhere (1): link.jpg\n");
-    expect(stderr).toContain("called like a picture, but none by the first bytes (1): b.jpg");
+    expect(stderr).toContain("named like a picture, but the first bytes are not one's (1): b.jpg");
     expect([...api.uploads.keys()]).toEqual([encodeURIComponent("in/a.jpg")]);
   });
 

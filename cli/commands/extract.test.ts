@@ -60,7 +60,7 @@ describe("extract", () => {
     expect(seen.map((call) => atob(sent(call).image_base64))).toEqual(["a"]);
   });
 
-  it("names what braces spell out and is not there, and counts folders that fit", async () => {
+  it("returns names from braces that do not exist, and counts matching folders", async () => {
     for (const name of ["k1.jpg", "k3.jpg", "k9/x.jpg"]) file(name, name);
     const { env } = await server({ body: answer("1") });
     const spelled = await ocrlty(["extract", "k{1..3}.jpg"], { env });
@@ -93,7 +93,7 @@ describe("extract", () => {
     expect(seen).toHaveLength(1);
   });
 
-  it("sends the pages that are named, in their order, and refuses what is none", async () => {
+  it("sends the chosen pages in their order, and refuses invalid lists", async () => {
     file("scan.tif", "x");
     const { env, seen } = await server({ body: answer("1") });
     await ocrlty(["extract", "scan.tif", "--pages", "5,1-3"], { env });
@@ -103,7 +103,7 @@ describe("extract", () => {
     expect(seen).toHaveLength(1);
   });
 
-  it("sends look: false for --no-look alone, which goes with files", async () => {
+  it("sends look: false only for --no-look, which can be combined with files", async () => {
     file("tilted.jpg", "x");
     const { env, seen } = await server({ body: answer("1") });
     for (const options of [["--no-look"], []]) await ocrlty(["extract", "tilted.jpg", ...options], { env });
@@ -114,7 +114,7 @@ describe("extract", () => {
     expect((await ocrlty(["extract", "--get", "id", "--no-look"], { env })).status).toBe(2);
   });
 
-  it("tells warnings in words, also of pages that were lost when it was scaled down here", async () => {
+  it("prints warnings in words, also about pages that were lost when the picture was scaled down here", async () => {
     const known = { code: "pages_not_read", read: 1, of: 3 };
     file("small.gif", "x");
     const { env } = await server({ body: { ...answer("1"), warnings: [known, { code: "of_tomorrow" }] } });

@@ -151,10 +151,10 @@ async function ask(
   return failed > 0 ? exit.items : exit.ok;
 }
 
-/** Unchanged: a newer server may have codes that this program does not know. */
+/** Passed on unchanged, because a newer server may have codes that this program does not have. */
 const warningsOf = ({ warnings }: Extracts.Extract): unknown[] => (Array.isArray(warnings) ? warnings : []);
 
-/** Why this one failed; undefined if the next one would fail for the same reason. */
+/** The error of this file; undefined if the next file would fail for the same reason. */
 function reasonOf(error: unknown): { failure: Failure.Failure; text: string } | undefined {
   if (error instanceof Picture.PictureError) return { failure: unreadable(error), text: ` ${error.message}` };
   if (error instanceof CallError && error.scope === "item")

@@ -29,7 +29,7 @@ const add = (name: string, url: string, ...more: string[]) =>
 const file = () => join(cli.dir, "home", "profiles.json");
 
 describe("profile", () => {
-  it("keeps a server and its key in one file of the owner's alone, and shows of the key its beginning", async () => {
+  it("stores a server and its key in a file that only the owner can read, and shows only the key's beginning", async () => {
     const added = await add("prod", "https://api.example.com/v");
     const listed = await cli.run(["profile", "list"]);
     const lines = await cli.run(["profile", "list", "--json"]);
@@ -53,7 +53,7 @@ describe("profile", () => {
     expect(fs.statSync(file()).mode & 0o777).toBe(0o600);
   });
 
-  it("takes the key from stdin or from OCRLTY_API_KEY, so that no history has it", async () => {
+  it("takes the key from stdin or from OCRLTY_API_KEY, so that it is in no shell history", async () => {
     const at = ["--url", "http://127.0.0.1:9/"];
     await cli.run(["profile", "add", "a", ...at, "--key", "-"], { stdin: `${key}\n` });
     await cli.run(["profile", "add", "b", ...at], { env: { OCRLTY_API_KEY: "from-env" } });
@@ -83,7 +83,7 @@ describe("profile", () => {
     expect(fs.readFileSync(file(), "utf8")).toBe(before);
   });
 
-  it("one that is not there names those that are, prototypes have none, and a broken file is named", async () => {
+  it("an unknown name lists the existing profiles, names of the prototype are no profiles, and a broken file is reported by its name", async () => {
     await add("prod", "https://x.example");
     for (const name of ["staging", "constructor"])
       expect((await cli.run(["whoami", "--profile", name])).stderr).toBe(
@@ -91,10 +91,10 @@ describe("profile", () => {
       );
     expect((await cli.run(["profile", "use", "staging"])).status).toBe(exit.failed);
     fs.writeFileSync(file(), "{");
-    expect((await cli.run(["whoami"])).stderr).toContain(`${file()} holds no profiles`);
+    expect((await cli.run(["whoami"])).stderr).toContain(`${file()} has no valid profiles`);
   });
 
-  it("what wins: --url and --key, --profile, OCRLTY_URL, the profile in use", async () => {
+  it("the order of precedence: --url and --key, --profile, OCRLTY_URL, the profile in use", async () => {
     const me = { body: { key_id: "k" } };
     const [typed, asked, inEnv, used] = [
       await server(me),
@@ -128,7 +128,7 @@ describe("profile", () => {
     if (process.platform === "win32") expect(at({ APPDATA: xdg })).toBe(join(xdg, "ocrlty", "profiles.json"));
     else {
       expect(at({ XDG_CONFIG_HOME: xdg })).toBe(join(xdg, "ocrlty", "profiles.json"));
-      // As a copy of .env.example says.
+      // The value in a copy of .env.example.
       expect(at({ XDG_CONFIG_HOME: xdg, OCRLTY_HOME: ".ocrlty" })).toBe(join(xdg, "ocrlty", "profiles.json"));
       expect(at({ HOME: cli.dir })).toBe(join(cli.dir, ".config", "ocrlty", "profiles.json"));
     }
@@ -144,7 +144,7 @@ describe("a key that is refused", () => {
     return seen;
   };
 
-  it("is said to come from a profile, and keys of other servers are not mentioned", async () => {
+  it("is reported with its profile, and keys of other servers are not mentioned", async () => {
     cli.file("home/api-key", "own-key\n");
     const { url } = await server(refused);
     await add("prod", url);
@@ -153,14 +153,14 @@ describe("a key that is refused", () => {
     );
   });
 
-  it("none at all is said to be none", async () => {
+  it("if there is none, the message says so", async () => {
     const { url } = await server(refused);
     expect((await cli.run(["whoami", "--url", url])).stderr).toBe(
       "error: no: name one with --key, OCRLTY_API_KEY or a profile (unauthorized)\n",
     );
   });
 
-  it("OCRLTY_API_KEY goes before the loop's own, and the one that fits is named", async () => {
+  it("OCRLTY_API_KEY takes precedence over the loop's own key, and the message names the key that fits", async () => {
     cli.file("home/api-key", "own-key\n");
     const seen = await loop(refused, { body: { key_id: "local-admin" } });
     const { status, stderr } = await cli.run(["whoami"], { env: { OCRLTY_API_KEY: "of-another" } });
@@ -171,7 +171,7 @@ describe("a key that is refused", () => {
     expect(stderr).not.toMatch(/own-key|of-another/);
   });
 
-  it("the loop's own that fits no more is answered with what makes another", async () => {
+  it("for the loop's own key that is no longer valid, the message has the command that makes another", async () => {
     cli.file("home/api-key", "own-key\n");
     await loop(refused);
     expect((await cli.run(["whoami"])).stderr).toMatch(

@@ -95,7 +95,7 @@ function addList({ context, done, verb }: Verbs): void {
 }
 
 function addUse({ context, done, verb }: Verbs): void {
-  verb("use", "call this server when nothing else is said; local: the local loop again", [
+  verb("use", "call this server by default; local: the local loop again", [
     "npm run ocrlty -- profile use production",
     "npm run ocrlty -- profile use local",
   ])

@@ -1,4 +1,4 @@
-/** How far two runs agree, where neither was held to labels. */
+/** How far two runs agree, if neither was evaluated with labels. */
 import type { Readable } from "node:stream";
 import * as Exports from "#cli/batch/exports";
 import * as Progress from "#cli/batch/progress";
@@ -18,7 +18,7 @@ export interface Agreed extends Schema.AgreementFigures {
   first: { run_id: string };
   second: { run_id: string };
   task_id: string;
-  /** Always null: without labels nothing says which run is right. */
+  /** Always null: without labels it is unknown which run is right. */
   verdict: null;
   /** Documents that the other run does not have. */
   only_in_first: number;

@@ -1,4 +1,4 @@
-/** What two evaluations differ in: by the server, or on this machine where they are too long for one call. */
+/** The differences of two evaluations: computed by the server, or on this machine if they are too long for one call. */
 import * as z from "zod";
 import * as Progress from "#cli/batch/progress";
 import * as Evaluate from "#cli/evals/evaluate";
@@ -11,7 +11,7 @@ import { compared } from "#core/evaluation/diff/compared";
 import * as Schema from "#core/evaluation/diff/schema";
 import type * as Read from "#core/evaluation/read";
 
-/** Of a server that has no time to read both. */
+/** The refusal of a server that has no time to read both. */
 const TooLong = z.object({
   reason: z.literal("too_long"),
   differs: Schema.EvaluationDiff.shape.differs,
@@ -55,7 +55,7 @@ export async function compare(
   }
 }
 
-/** All that the server said, when it is what is shown. Throws CallError. */
+/** The server's answer with all fields, for output as it came. Throws CallError. */
 function checked(json: unknown): Schema.EvaluationDiff {
   if (Schema.EvaluationDiff.safeParse(json).success) return json as Schema.EvaluationDiff;
   throw new CallError("the answer is not a comparison of evaluations: this is a server of another version", {

@@ -20,10 +20,10 @@ test("two runs stand for the newest of their evaluations with the same labels, a
   expect(chosen(first, [entry("b2", "old", "r2", 6), entry("b1", "old", "r1", 5)])).toEqual(["a2", "b2"]);
   expect(chosen(first, [entry("b1", "old", "r1", 5)])).toEqual(["a1", "b1"]);
   expect(chosen(first, [entry("b2", "other", "r1", 6), entry("b1", "new", "r0", 5)])).toEqual(["a3", "b1"]);
-  // By another member that names the pictures they are labels of other documents.
+  // With another `gt_image_key` the labels belong to other documents.
   const byOther = { ...entry("b2", "old", "r1", 6), gt_image_key: "img" };
   expect(chosen(first, [byOther, entry("b1", "old", "r1", 5)])).toEqual(["a1", "b1"]);
-  // Without such a pair each stands for its newest.
+  // Without such a pair, each run stands for its newest evaluation.
   expect(chosen(first, [entry("b2", "x", "r1", 6), entry("b1", "y", "r1", 5)])).toEqual(["a3", "b2"]);
   expect(chosen(first, [])).toEqual(["a3", undefined]);
 });
@@ -76,7 +76,7 @@ const found: Schema.EvaluationDiff = {
   changes: [change],
 };
 
-test("a row of the answer has a plus, all values that are right are there, and a draft is said", () => {
+test("a row of the answer has a plus, all accepted values are shown, and a draft is mentioned", () => {
   const changes = [{ ...change, in_answer: true, accepted: ["1", null] }];
   const first = { ...side, gt_from_run_id: "shop-1" };
   const text = Show.diff({ ...found, first, second: first, differs: [], changes }, 5, { columns: undefined });
@@ -94,7 +94,7 @@ test("labels that name their pictures by two members are not the same labels", (
 });
 
 test.each([80, 120, undefined])(
-  "on a terminal of %s columns a diff says in words what has no answer and what is labeled once",
+  "on a terminal of %s columns a diff says in words which documents have no answer and which values are labeled on one side only",
   (columns) => {
     const text = Show.diff(found, 5, { columns });
     const flat = text.replaceAll(/\s+/g, " ");

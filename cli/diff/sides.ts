@@ -70,7 +70,7 @@ export function pairOf<E extends Candidate>(
   second: readonly E[],
 ): readonly [E | undefined, E | undefined] {
   const rank = (a: E, b: E) => {
-    // Files under the data root have no hash here: the server says whether they differ.
+    // Labels in files under the data root have no hash here; the server compares them.
     const isSame = a.gt_sha256 !== null && a.gt_sha256 === b.gt_sha256 && a.gt_image_key === b.gt_image_key;
     return [
       Number(isSame),
@@ -120,7 +120,7 @@ async function candidatesOf(context: Context, server: Server, id: string): Promi
   });
 }
 
-/** Which of the two ids it is, the server's message does not say. */
+/** The server's message does not say which of the two ids is unknown. */
 const unknown = (id: string) =>
   new CallError(`there is neither a run nor an evaluation ${Text.shown(id)} (not_found)`, {
     ...{ scope: "item", code: "not_found", status: 404 },

@@ -68,5 +68,5 @@ export async function worst(
   return stringify([head, ...rows], { bom: true, escape_formulas: true });
 }
 
-/** Without its values, which are most of it. */
+/** The document without its values, which need most of the memory. */
 const lighter = (sample: Wire.Sample): Wire.Sample => ({ ...sample, verdicts: [] });

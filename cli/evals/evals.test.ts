@@ -54,7 +54,7 @@ const evaluation = {
   cost: null,
 } as unknown as Read.Shown;
 
-test("the table says for each reason which records are not used, and counts those that it does not name", () => {
+test("the table names unused records by reason, and counts those that it does not name", () => {
   const records = Array.from({ length: 8 }, (_, index) => ({
     ...{ index, image: index === 7 ? null : `${index}.jpg` },
     reason: index === 7 ? "unnamed" : "duplicate",
@@ -95,7 +95,7 @@ test("a bar is a share of a field, of all values or of documents, or the lower e
   );
 });
 
-test("the table shows fields that are scored, with an interval, and never what a terminal would obey", () => {
+test("the table shows scored fields with an interval, and no characters that control a terminal", () => {
   const text = Show.table(evaluation, {});
   expect(text).toMatch(/^total +90\.0 % +60\.0–98\.0 +80\.0 %/m);
   expect(text).not.toMatch(/^tip/m);
@@ -119,14 +119,14 @@ test.each([80, 120, 200])(
   },
 );
 
-test("right documents are counted among the judged, and what is not judged and not answered is said", () => {
+test("right documents are counted among the judged ones; documents that were not judged or not answered are reported", () => {
   const text = Show.table(evaluation, {});
   expect(text).toContain("documents right: 9 of 10 (90.0 %, 95 % 60.0–98.0)");
   expect(text).toContain("2 more labeled documents have no value that is scored");
   expect(text).toContain("1 document has no answer (failed, canceled or not read)");
 });
 
-test("an evaluation that measured nothing says why and is not good; unreadable values are in no count", () => {
+test("an evaluation that measured nothing says why and fails; unreadable values are in no count", () => {
   const said: string[] = [];
   const context = { say: (line: string) => said.push(line), out: () => undefined } as unknown as Context;
   const how = { bars: [], json: false };
@@ -170,7 +170,7 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
     ...{ index, document: 1, file: `=cmd|${index}`, custom_id: null, request_id: `r~${index}` },
     ...{ answered: true, right: false, right_exact: false },
     verdicts: outcomes.map((canonical, i) => ({
-      // The last one of the first receipt is of a row that the paper does not have.
+      // The last value of the first receipt is in a row that the paper does not have.
       ...(canonical === "invented" ? { rows: { expected: null, predicted: i } } : {}),
       ...{
         field: "total",
@@ -190,7 +190,7 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
     ],
     run,
   );
-  // As every table for people: with the mark that tells Excel of UTF-8.
+  // Like every table for people, it has the byte order mark by which Excel recognizes UTF-8.
   expect(text.startsWith("\ufeff")).toBe(true);
   const [, first, second] = parse(text, { bom: true }) as string[][];
   expect(first).toEqual([

@@ -18,7 +18,7 @@ const percent = (share: number | null | undefined): string =>
 const between = (interval: readonly number[] | null | undefined): string =>
   interval ? interval.map((end) => (100 * end).toFixed(1)).join("–") : "–";
 
-/** The figures as people read them, fields in the order of the task. */
+/** The figures for people, with fields in the order of the task. */
 export function table(evaluation: Read.Shown, context: Pick<Context, "columns">): string {
   const { summary, fields, unmatched, cost, ambiguous_labels: ambiguous } = evaluation;
   const scored = fields.filter(
@@ -43,7 +43,7 @@ export function table(evaluation: Read.Shown, context: Pick<Context, "columns">)
   return `${tables(scored, context)}\n${Prose.lines(lines, context)}`;
 }
 
-/** The rates and the counts of each field; beside each other where a line has room for both. */
+/** The rates and the counts of each field, in one table if a line has room for both. */
 function tables(scored: readonly Field[], context: Pick<Context, "columns">): string {
   const rates = [
     ["FIELD", "ACCURACY", "95 %", "EXACT", "P", "R"],
@@ -74,7 +74,7 @@ function tables(scored: readonly Field[], context: Pick<Context, "columns">): st
 type Field = Read.Shown["fields"][number];
 const unreadable = (field: Field) => field.unreadable_matched + field.unreadable_invented;
 
-/** What the columns mean that not everybody knows. */
+/** Explains the columns with unusual names. */
 const legend = (scored: readonly Field[]): string[] => [
   "ACCURACY is by meaning, EXACT by print. ABSENT: labeled as absent and not answered, which is right.",
   ...(scored.some((field) => unreadable(field) > 0)
@@ -82,7 +82,7 @@ const legend = (scored: readonly Field[]): string[] => [
     : []),
 ];
 
-/** How many documents are right, of those whose labels can say it. */
+/** How many documents are right, among those that have scored labels. */
 function documentLines(summary: Read.Shown["summary"]): string[] {
   if (summary === null) return [];
   const { documents, documents_judged: judged, answered, canonical } = summary;
@@ -175,7 +175,7 @@ function draftLines({ run_id, gt_from_run_id: from }: Read.Shown): string[] {
   ];
 }
 
-/** The number of all, and for each reason the first names. */
+/** The total, and the first names for each reason. */
 function becauseOf<T extends { index: number; reason: string }>(
   what: string,
   count: number,
@@ -205,7 +205,7 @@ const xml = (text: string): string =>
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")
     .replaceAll('"', "&quot;")
-    // What XML 1.0 cannot hold, not even escaped.
+    // Characters that XML 1.0 cannot contain, not even escaped.
     .replaceAll(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd");
 
 /** JUnit's XML, as CI servers read it: a case for each bar. */

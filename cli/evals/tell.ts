@@ -23,7 +23,7 @@ export function tell(
   evaluation: Read.Shown,
   { bars, json }: { bars: readonly string[]; json: boolean | undefined },
 ): { judged: Bar.Judged[]; isGood: boolean } {
-  // The figures cost a run: a bar that names no field does not keep them back.
+  // The figures took a whole run, so they are printed even if a bar names an unknown field.
   if (!json) context.out(Show.table(evaluation, context));
   const judged = Bar.judge(bars.map(Bar.parse), evaluation);
   if (json) context.out(`${JSON.stringify({ ...evaluation, bars: judged })}\n`);

@@ -14,7 +14,7 @@ const file = (name: string, text = "by hand") => fs.writeFileSync(join(cwd, name
 const read = (name: string) => fs.readFileSync(join(cwd, name), "utf8");
 
 describe("a file that the caller named", () => {
-  test("that exists is replaced with force alone, in one step", () => {
+  test("that exists is replaced only with force, in one step", () => {
     file("a.csv");
     const exists = "a.csv exists: name another file, or add --force";
     expect(() => Output.check({ cwd }, ["a.csv"])).toThrow(exists);
@@ -25,7 +25,7 @@ describe("a file that the caller named", () => {
     expect(fs.readdirSync(cwd)).toEqual(["a.csv"]);
   });
 
-  test("is never one that the command reads, whatever it is called and whatever is forced", () => {
+  test("is never one that the command reads, by whatever name, not even with force", () => {
     file("labels.json");
     fs.linkSync(join(cwd, "labels.json"), join(cwd, "linked.json"));
     const rules = { force: true, inputs: ["no-file-but-a-name", "./labels.json"] };
@@ -38,7 +38,7 @@ describe("a file that the caller named", () => {
     expect(read("labels.json")).toBe("by hand");
   });
 
-  test("has a folder that can be written to, and is not a folder; nothing stays of the attempt", () => {
+  test("must be in a writable folder and must not be a folder; the check leaves nothing behind", () => {
     fs.mkdirSync(join(cwd, "sub"));
     file("plain");
     expect(() => Output.check({ cwd }, ["sub"])).toThrow("sub is a folder");
@@ -53,7 +53,7 @@ describe("a file that the caller named", () => {
     expect(fs.readdirSync(join(cwd, "sub"))).toEqual([]);
   });
 
-  // A process of root may write everywhere.
+  // A process of root may write anywhere.
   test.skipIf(process.platform === "win32" || process.getuid?.() === 0)(
     "in a folder without the right to write is refused beforehand",
     () => {
@@ -62,21 +62,16 @@ describe("a file that the caller named", () => {
     },
   );
 
-  test.runIf(fs.existsSync("/proc/version"))(
-    "on a file system for reading only is refused beforehand",
-    () => {
-      expect(() => Output.check({ cwd }, ["/proc/a.csv"])).toThrow(
-        /\/proc\/a\.csv cannot be written: E[A-Z]+/,
-      );
-    },
-  );
+  test.runIf(fs.existsSync("/proc/version"))("on a read-only file system is refused beforehand", () => {
+    expect(() => Output.check({ cwd }, ["/proc/a.csv"])).toThrow(/\/proc\/a\.csv cannot be written: E[A-Z]+/);
+  });
 
-  test("has a name of its own", () => {
+  test("must have another name than the other files", () => {
     expect(() => Output.check({ cwd }, ["a.csv", "./a.csv"])).toThrow("a.csv is named for two files");
   });
 
   test.runIf(fs.existsSync("/dev/null"))(
-    "may be a device or a pipe, which is written to and stays one",
+    "may be a device or a pipe, which is written to and not replaced",
     () => {
       Output.write({ cwd }, "/dev/null", "text");
       expect(fs.statSync("/dev/null").isCharacterDevice()).toBe(true);

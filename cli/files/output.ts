@@ -17,8 +17,9 @@ interface Rules {
 export const force = ["--force", "overwrite an existing file"] as const;
 
 /**
- * Checks before the work what would otherwise be lost, or fail, after it: a file that exists, one that the command reads, a
- * folder that is missing or cannot be written to, and one name for two files. A pipe or a terminal is written to as it is.
+ * Checks before the work what would otherwise overwrite a file or fail after it: a file that exists, one that the
+ * command reads, a folder that is missing or cannot be written to, and one name for two files. Pipes and terminals are
+ * accepted.
  * @param names - relative to the caller's folder; undefined for an option that was not given.
  * Throws UsageError.
  */
@@ -54,13 +55,13 @@ function checkFile(
   if (stat !== undefined && !isForced && !mine?.(path))
     throw new UsageError(`${shown} exists: name another file, or add --force`);
   if (!statOf(dirname(path))?.isDirectory()) throw new UsageError(`there is no folder for ${shown}`);
-  // Rights, a full disk and a file system for reading only are known for sure only from an attempt.
+  // Rights, a full disk and a read-only file system can only be found out by an attempt.
   const draft = draftOf(path);
   fs.closeSync(fs.openSync(draft, "wx"));
   fs.rmSync(draft);
 }
 
-/** As numbers of any size: those of Windows have more digits than a JavaScript number. */
+/** As BigInt, because the numbers of Windows have more digits than a JavaScript number. */
 const statOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false, bigint: true });
 
 const isSame = (a: fs.BigIntStats | undefined, b: fs.BigIntStats): boolean =>
@@ -76,7 +77,7 @@ function unwritable(shown: string, error: unknown): UsageError {
   return new UsageError(`${shown} cannot be written: ${code}`, { cause: error });
 }
 
-/** A new name each time, under which a file is written, so that an incomplete one never has its own. */
+/** A new temporary name each time, so that an incomplete file never has its final name. */
 export const draftOf = (path: string): string => `${path}.${randomBytes(4).toString("hex")}.part`;
 
 /** True for a pipe, a terminal or `/dev/null`: these are written to and never replaced. */

@@ -12,7 +12,7 @@ describe("ocrlty gt convert", () => {
     { file: "b.jpg", note: "", fields: { date: "3.4.", "merchant.name": "SHOP", "totals.total": "2" } },
   ];
 
-  test("says which fields and how many values have no place in the target, on stderr and as JSON", async () => {
+  test("reports which fields and how many values have no place in the target, on stderr and as JSON", async () => {
     cli.file("labels.json", JSON.stringify(records));
     const cord = await convert("records", "labels.json", "--to", "cord", "--out", "cord.jsonl", "--json");
     expect(cord.status, cord.stderr).toBe(0);
@@ -67,7 +67,7 @@ describe("ocrlty gt convert", () => {
     expect(JSON.parse(back.stdout).fields).toEqual({ total: "9", subtotal: "8", cash: "10" });
   });
 
-  test("says which names several records have, also of several files", async () => {
+  test("reports names that several records have, also across files", async () => {
     cli.file("one.csv", "file,totals.total\na.jpg,1\nb.jpg,1\n");
     cli.file("more.csv", "file,totals.total\n./a.jpg,2\nb.jpg#2,1\n");
     const { status, stderr, stdout } = await convert(

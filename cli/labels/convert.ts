@@ -56,9 +56,9 @@ interface Summary {
   records: number;
   /** Values that have no place in what is written, by their paths. */
   left_out: Record<string, Count>;
-  /** Members beside `fields` that have none either, by name. They are no labels. */
+  /** Members beside `fields`, by name; they are no labels and are not written either. */
   remarks_left_out: Record<string, Count>;
-  /** Names that several records have, the first of them, and their number: none of these records is used. */
+  /** The first names that several records have, and the number of such names; none of these records is used. */
   duplicates: string[];
   duplicate_count: number;
 }

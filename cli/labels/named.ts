@@ -16,9 +16,9 @@ interface Wish {
 }
 
 /**
- * The id of a ground truth. A local file is stored under its name, once for the same labels, and which version it became is
- * said. Throws AppError and UsageError for what is wrong with a file, for a name that does not exist, and for one that a file
- * and a ground truth have; CallError.
+ * The id of a ground truth. A local file is stored under its name, once for the same labels, and its version is
+ * reported. Throws AppError and UsageError for what is wrong with a file, for a name that does not exist, and for one
+ * that a file and a ground truth have; CallError.
  */
 export async function idOf(context: Context, server: Target, wish: Wish): Promise<string> {
   const meant = await meantBy(context, server, wish.labels);
@@ -62,10 +62,16 @@ async function meantBy(context: Context, server: Target, labels: string): Promis
   );
 }
 
-/** A file's name that a ground truth may have been given as well. Files of labels are stored under their own names. */
+/**
+ * True for a file's name that may also be the name of a ground truth, because files of labels are stored under their
+ * own names.
+ */
 const mayBeName = (labels: string) => !/[/\\]|\.(json|jsonl|ndjson|gz|csv|tsv)$/i.test(labels);
 
-/** A path that is no name, and no key under the data root: an absolute one, or one that begins with a dot or `~`. */
+/**
+ * True for a path that is neither a name nor a key under the data root: an absolute path, or one that begins with a dot
+ * or `~`.
+ */
 const isPlace = (labels: string) => /^([/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\])/.test(labels);
 
 /** Fields of the routes that make a run. */
@@ -83,9 +89,9 @@ interface Found {
 }
 
 /**
- * The same for a run that is to be started, in two steps: first everything is looked up, and a local file is checked, then it
- * is stored. Labels may also be a file under the data root, such as `shared/labels.jsonl`: a text with a slash that is neither a
- * local file nor a name of a ground truth. Throws as `idOf`.
+ * The same for a run that will be started, in two steps: first the labels are looked up, and a local file is checked;
+ * then the file is stored. Labels may also be a file under the data root, such as `shared/labels.jsonl`: a text with a
+ * slash that is neither a local file nor a name of a ground truth. Throws as `idOf`.
  */
 export async function ofRun(context: Context, server: Target, wish: Wish): Promise<Found> {
   const { labels, imageKey } = wish;

@@ -122,7 +122,7 @@ export function report(kept: Kept): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** What a command says that stores a file by the way: which version it is, and which records are not used. */
+/** The report of a command that also stores a file: its version, and the records that are not used. */
 export function told(kept: Kept): string[] {
   const { ground_truth: made, is_new, changes } = kept;
   const name = Text.shown(made.name);

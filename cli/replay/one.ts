@@ -15,7 +15,7 @@ export interface Drift {
   request_id: string;
   source_request_id: string;
   same: boolean;
-  /** Values of the result that are others now, as printed. */
+  /** Values of the result that differ now, as printed. */
   differences: Difference[];
   model: { stored: string | null; now: string | null };
   /** True if the task has another prompt now. */
@@ -44,7 +44,7 @@ export async function again(
   };
 }
 
-/** An item of a run, as a run of that item alone: whatever the server has kept of it is read. */
+/** Reads an item of a run again, as a run of that item alone, from the picture that the server kept. */
 async function rerun(context: Context, server: Server, { run }: Artifact): Promise<Extracts.Extract> {
   const runId = Run.newId("replay");
   await Run.start(context, server, "/v1/batch_extract_rerun", {
@@ -100,7 +100,7 @@ async function sent(
     throw new UsageError(`${picture} is not a file`);
   const bytes = await Upload.bytesOf(path);
   if (createHash("sha256").update(bytes).digest("hex") !== input?.sha256)
-    throw new UsageError(`${picture} is not the picture of ${request_id}: its bytes are others`);
+    throw new UsageError(`${picture} is not the picture of ${request_id}: its bytes differ`);
   const wish = { kind: "image", mimeType: input.mime_type, file: basename(path) } as const;
   return (await Upload.upload(context, server, wish, bytes)).ref;
 }

@@ -29,7 +29,7 @@ export interface Answer {
   /** The body, when it is JSON. */
   readonly json: unknown;
   readonly ms: number;
-  /** The server that gave it. */
+  /** The server that answered. */
   readonly server?: Target;
 }
 

@@ -57,7 +57,7 @@ describe("extract", () => {
     ]);
   });
 
-  it("an extract that failed in the end is an error about this picture", async () => {
+  it("an extract that failed in the end is an error that concerns only this picture", async () => {
     const error = { code: "inference_timeout", message: "no time left" };
     const { target } = await against(running, { body: { ...done, status: "failed", error } });
     expect(await failure(Extracts.extract(target, picture))).toMatchObject({
@@ -200,7 +200,7 @@ it("an abort ends a call that hangs, with the caller's reason", async () => {
   await expect(call).rejects.toThrow("enough");
 });
 
-it("only what waiting helps against passes: a limit of the run's size has no Retry-After", async () => {
+it("only limits that pass with time are temporary: a limit on the run's size has no Retry-After", async () => {
   const refusal = (status: number, code: string, headers: Record<string, string> = {}): Scripted => ({
     status,
     headers,
@@ -217,7 +217,7 @@ it("only what waiting helps against passes: a limit of the run's size has no Ret
   expect(await passes(refusal(409, "conflict"))).toBe(false);
 });
 
-it("a manifest's mistakes stand one a line, each with its number", async () => {
+it("a manifest's mistakes are printed one per line, each with its line number", async () => {
   const issues = [1, 2, 3, 4].map((line) => ({ line, path: "custom_id", message: "is taken" }));
   const { target } = await against({
     status: 400,

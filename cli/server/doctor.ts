@@ -23,10 +23,10 @@ import { failureOf } from "./refusal.ts";
 import * as Server from "./server.ts";
 import * as SettingsFindings from "./settings-findings.ts";
 
-/** Where a stage's own settings are known. */
+/** The command with which a stage's own settings are available. */
 const underShell = "of a stage: npx sst shell --stage NAME -- node scripts/launch.mjs ocrlty doctor";
 
-/** All findings, in the order in which one leads to the next. */
+/** All findings; a finding may be the cause of those after it. */
 export async function examine(context: Context, wish: Server.Wish): Promise<Finding[]> {
   const { env } = Config.withAliases(context.env);
   const around = { ...context, env };
@@ -50,7 +50,7 @@ export async function examine(context: Context, wish: Server.Wish): Promise<Find
 
 const elsewhere = (isUnknown: boolean) =>
   isUnknown
-    ? finding("database", "skipped", "which server is meant is not known")
+    ? finding("database", "skipped", "it is not known which server is meant")
     : finding("database", "skipped", "only the server knows it", underShell);
 
 /** A check that fails is a finding, too. */
@@ -116,8 +116,8 @@ const Ready = z.looseObject({
 });
 
 const cures: Readonly<Record<string, string>> = {
-  model_server: "start it (ocrlty pod start), or mend VLLM_BASE_URL, VLLM_API_KEY and VLLM_MODEL",
-  storage: "mend S3_BUCKET, S3_ENDPOINT_URL and the keys that belong to them",
+  model_server: "start it (ocrlty pod start), or correct VLLM_BASE_URL, VLLM_API_KEY and VLLM_MODEL",
+  storage: "correct S3_BUCKET, S3_ENDPOINT_URL and their keys",
   database: "mend DATABASE_URL and DATABASE_AUTH_TOKEN",
   queue: "docs/operate.md, and the queues' alarms",
   conditional_writes: "use a bucket that knows If-None-Match (docs/compatibility.md)",
@@ -142,7 +142,7 @@ async function server(context: Context, wish: Server.Wish): Promise<Served> {
   } catch (error) {
     if (!Failure.isExpected(error)) throw error;
     const cure = /^the API key/.test(error.message)
-      ? "mend the key, or leave it away"
+      ? "correct the key, or leave it out"
       : "name another: --url, OCRLTY_URL or --profile (profile list shows them)";
     return { findings: [finding(isOwn ? "key" : "server", "wrong", error.message, cure)], isOwn };
   }

@@ -13,7 +13,7 @@ import { failureOf } from "./refusal.ts";
 /** The answer to `as=url`. A redirect would send the key to the bucket. */
 const Signed = z.strictObject({ url: z.url({ protocol: /^https?$/ }), expires_at: z.string() });
 
-/** Until the headers are there an answer takes no longer than any call; the body may. */
+/** The time limit of any call applies until the headers arrive; the body may take longer. */
 const headersTimeoutMs = 45_000;
 
 /**
@@ -67,7 +67,7 @@ export async function* whole(source: Readable): AsyncGenerator<Uint8Array> {
   try {
     yield* source;
   } catch (error) {
-    throw error instanceof CallError ? error : fault("the download broke off", error);
+    throw error instanceof CallError ? error : fault("the download was interrupted", error);
   }
 }
 
@@ -87,7 +87,7 @@ export async function writeWhole(
     // A full disk or a missing folder is reported as such.
     if (error instanceof Error && "syscall" in error && "path" in error)
       throw new UsageError(`cannot write ${file}: ${error.message}`);
-    throw fault("the download broke off", error);
+    throw fault("the download was interrupted", error);
   } finally {
     if (draft !== undefined) await rm(draft, { force: true });
   }
@@ -123,7 +123,7 @@ async function textOf(context: Pick<Context, "signal">, response: Response): Pro
     return await response.text();
   } catch (error) {
     context.signal.throwIfAborted();
-    throw fault("the answer broke off", error);
+    throw fault("the answer was interrupted", error);
   }
 }
 

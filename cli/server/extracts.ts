@@ -7,10 +7,10 @@ import { CallError } from "./call-error.ts";
 import { call } from "./client.ts";
 import { failureOf, oddAnswer } from "./refusal.ts";
 
-/** An extract that still runs is asked for this long. */
+/** How long an extract in progress is polled. */
 const pollLimitMs = 15 * 60_000;
 const maxPollS = 30;
-/** How often and for how long a rate limit is waited out. */
+/** How often, and how long, the command waits for a rate limit to pass. */
 const rateLimitTries = 3;
 const maxRateLimitS = 30;
 
@@ -56,7 +56,7 @@ export async function isThere(server: Target, requestId: string, signal?: AbortS
 export async function ended(server: Target, requestId: string, signal?: AbortSignal): Promise<Extract> {
   const answer = await call(server, { path: `/v1/extracts/${encodeURIComponent(requestId)}`, signal });
   const failure = answer.status === 404 ? failureOf(answer) : undefined;
-  // About this id, not about the server.
+  // The error concerns only this id, not the server.
   if (failure?.code === "not_found") {
     const { message, code, own } = failure;
     throw new CallError(message, { scope: "item", code, status: 404, own });
@@ -96,6 +96,6 @@ async function settled(
       status: 200,
       own: { details: {}, request_id: extracted.data.request_id, ...error },
     });
-  // Unchanged: zod would put the known fields first.
+  // Returned as it came, because zod would put the known fields first.
   return answer.json as Extract;
 }

@@ -13,7 +13,7 @@ import * as Issues from "./issues.ts";
 export interface Failure {
   readonly code: string;
   readonly message: string;
-  /** The server's, for its log; null where none was asked. */
+  /** The server's id of the call, to find it in the log; null without a call. */
   readonly request_id: string | null;
   readonly details: unknown;
   /** Fields of a newer server's envelope are passed on. */
@@ -56,7 +56,7 @@ export function of(error: unknown): Failure {
 
 export const interrupted = plain("interrupted", "interrupted");
 
-/** An archive of a backup that is not whole. */
+/** A backup's archive that is incomplete or damaged. */
 export const damaged = (file: string, problems: readonly string[]): Failure => ({
   ...plain("damaged_archive", `${file}: ${problems[0] ?? "it is not whole"}`),
   details: { file, problems },

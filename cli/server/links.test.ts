@@ -28,7 +28,7 @@ describe("settings under sst shell", () => {
     ],
     ["one variable for all", { SST_RESOURCES_JSON: JSON.stringify(links) }],
   ])(
-    "the stage's settings win over what is exported, and nothing but settings is taken: %s",
+    "the stage's settings take precedence over exported variables, and nothing but settings is taken: %s",
     (_form, given) => {
       const env = {
         ...given,
@@ -60,7 +60,7 @@ describe("settings under sst shell", () => {
     expect(() => demand(withLinks(env), "DATABASE_URL")).toThrow(message);
   });
 
-  test("what a stage has is taken, and outside of one nothing is demanded", () => {
+  test("a stage's settings are accepted if they are complete; outside of `sst shell` nothing is required", () => {
     const env = withLinks({ SST_RESOURCES_JSON: JSON.stringify(links) });
     for (const name of ["DATABASE_URL", "API_KEY_PEPPER", "OCRLTY_URL"] as const) {
       expect(() => demand(env, name)).not.toThrow();

@@ -32,7 +32,7 @@ const usual = ".ocrlty";
 const empty: File = { version: 1, current: null, profiles: {} };
 
 export function fileOf(env: Env): string {
-  // `.env.example` names the usual folder: a copy of it must not hide the profiles that there are.
+  // `.env.example` sets the usual folder: a copy of it must not hide existing profiles.
   const isElsewhere = resolve(packageRoot, env.OCRLTY_HOME || usual) !== join(packageRoot, usual);
   return join(isElsewhere ? home(env).dir : settingsFolder(env), "profiles.json");
 }
@@ -57,7 +57,7 @@ export function load(env: Env): File {
     throw new UsageError(`cannot read ${path} (${codeOf(error)})`);
   }
   const file = File.safeParse(parse(text));
-  if (!file.success) throw new UsageError(`${path} holds no profiles: mend it, or delete it`);
+  if (!file.success) throw new UsageError(`${path} has no valid profiles: correct it, or delete it`);
   return file.data;
 }
 

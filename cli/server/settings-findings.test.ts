@@ -46,18 +46,21 @@ describe("a command that opens by settings", () => {
       said("S3_BUCKET", settings.bucket.S3_BUCKET),
     ],
     [["redrive", "item"], endpoint, "AWS_ENDPOINT_URL_SQS is not valid: it takes an address with http://"],
-  ])("%j with %j says one line, with --json the envelope, and ends with 2", async (args, env, line) => {
-    const plain = await cli.run(args, { env });
-    expect(plain).toMatchObject({ status: exit.failed, stdout: "" });
-    expect(plain.stderr).toMatch(/^error: [^\n]*\n$/);
-    expect(plain.stderr).toContain(line);
-    expect(plain.stderr).not.toContain("4711");
-    const json = await cli.run([...args, "--json"], { env });
-    expect(JSON.parse(json.stdout).error).toMatchObject({
-      code: args.includes("--db") ? "usage" : "settings",
-      message: plain.stderr.slice("error: ".length, -1),
-    });
-  });
+  ])(
+    "%j with %j prints one line, with --json the error envelope, and exits with 2",
+    async (args, env, line) => {
+      const plain = await cli.run(args, { env });
+      expect(plain).toMatchObject({ status: exit.failed, stdout: "" });
+      expect(plain.stderr).toMatch(/^error: [^\n]*\n$/);
+      expect(plain.stderr).toContain(line);
+      expect(plain.stderr).not.toContain("4711");
+      const json = await cli.run([...args, "--json"], { env });
+      expect(JSON.parse(json.stdout).error).toMatchObject({
+        code: args.includes("--db") ? "usage" : "settings",
+        message: plain.stderr.slice("error: ".length, -1),
+      });
+    },
+  );
 
   test("a file that is not a database is named, and stays as it is", async () => {
     const { status, stderr } = await cli.run(["keys", "list-keys", "--db", "README.md"]);
@@ -68,7 +71,7 @@ describe("a command that opens by settings", () => {
 });
 
 describe("doctor", () => {
-  test("has a wrong database as a finding, and looks at the rest", async () => {
+  test("reports a wrong database as a finding, and checks the rest", async () => {
     const { status, stdout } = await cli.run(["doctor", "--json"], { env: postgres });
     expect(status).toBe(exit.items);
     const { findings } = JSON.parse(stdout) as { findings: Finding[] };
@@ -97,7 +100,7 @@ describe("doctor", () => {
     ]);
   });
 
-  test("counts what fits, and notes keys of a bucket that none is named for", () => {
+  test("counts valid settings, and notes keys of a bucket without a bucket's name", () => {
     expect(findings({ OCRLTY_HOME: "" }, "")).toMatchObject([{ found: "none is set" }]);
     expect(findings({ LOG_LEVEL: "warn" }, "")).toMatchObject([{ found: "1 is set, and fits" }]);
     expect(findings({ S3_ACCESS_KEY_ID: "x" }, "")).toMatchObject([
@@ -112,10 +115,10 @@ describe("doctor", () => {
       { OCRLTY_URL: "http://127.0.0.1:9", OCRLTY_API_KEY: "a b" },
       "server",
       /the API key \(from OCRLTY_API_KEY\) holds/,
-      /^mend the key/,
+      /^correct the key/,
     ],
     [{ OCRLTY_PROFILE: "nope" }, "server", /no profile nope/, /profile list/],
-  ])("says of %j where it stands and what helps", async (env, check, found, cure) => {
+  ])("reports the place of %j and a remedy", async (env, check, found, cure) => {
     const { stdout } = await cli.run(["doctor", "--json"], { env });
     const { findings } = JSON.parse(stdout) as { findings: Finding[] };
     expect(findings.find((each) => each.check === check)).toMatchObject({

@@ -1,4 +1,4 @@
-/** One call of the smoke test and what must come back. A new route gets a case in `cases.ts`, nothing else. */
+/** One call of the smoke test and what must come back. A new route needs a case in `cases.ts` and nothing else. */
 import type * as z from "zod";
 import type { Answer, Request } from "#cli/server/answer";
 import type { RouteKey } from "#spec/routes";
@@ -33,9 +33,9 @@ export interface Wants {
   readonly body?: z.ZodType;
   /** Returns another mistake in the answer, in a few words. */
   also?(answer: Answer, bench: Bench): string | undefined;
-  /** A 202 is polled to its end first. */
+  /** If true, a 202 is polled to its end before the check. */
   readonly settles?: true;
-  /** A 200 is asked for again until this is true of it. */
+  /** If set, the call is repeated until this is true for the 200. */
   until?(answer: Answer): boolean;
 }
 

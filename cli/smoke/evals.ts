@@ -1,4 +1,4 @@
-/** Evaluations: refused calls, and what a key sees of its own. `test/evals.test.ts` makes a whole one. */
+/** Evaluations: refused calls, and the list of the key's own. `test/evals.test.ts` makes a whole one. */
 import * as z from "zod";
 import type { Bench, Case } from "./case.ts";
 

@@ -38,7 +38,7 @@ it("every route of the table is called by a case", () => {
   expect(missing).toEqual([]);
 });
 
-it("names are unique: a row of the table says which call it was, together with its route", () => {
+it("names are unique: together with the route, a row of the table identifies a call", () => {
   const names = cases.map(({ name, route }) => `${route} ${name}`);
   expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
 });
@@ -144,7 +144,7 @@ describe("the model server's unguarded paths", () => {
     expect(JSON.stringify(seen)).not.toContain("key-1");
   });
 
-  it("pass behind the proxy, and are passed over where nothing is there", async () => {
+  it("pass behind the proxy, and are skipped if no server is there", async () => {
     const shut = [{ status: 404 }, { status: 404 }, { status: 401 }, { status: 401 }];
     expect((await about(shut)).outcomes).toEqual(["ok", "ok", "ok", "ok"]);
     await close();

@@ -1,4 +1,4 @@
-/** Sentences for people: broken between words to the terminal's width. */
+/** Sentences for people, wrapped between words to the terminal's width. */
 import stringWidth from "string-width";
 import type { Context } from "./context.ts";
 import { shown } from "./text.ts";

@@ -9,7 +9,7 @@ const rows = [
   ["r", "failed", "日本語のレシート 👩‍👩‍👧.jpg"],
 ];
 
-it("in a file or a pipe every cell is whole, and columns stand below each other", () => {
+it("in a file or a pipe every cell is complete, and columns are aligned", () => {
   const text = table(rows, {});
   for (const cell of rows.flat()) expect(text).toContain(cell);
   const [head = "", first = ""] = text.split("\n");
@@ -17,7 +17,7 @@ it("in a file or a pipe every cell is whole, and columns stand below each other"
 });
 
 it.each([120, 80, 60, 58])(
-  "on a terminal of %i columns no line is longer, and what names a row is whole",
+  "on a terminal of %i columns no line is longer, and the first column is complete",
   (columns) => {
     const lines = table(rows, { columns }).trimEnd().split("\n");
     expect(lines).toHaveLength(rows.length);
@@ -40,7 +40,7 @@ FILE    日本語のレシート 👩‍👩‍👧.jpg
   },
 );
 
-it("the widest columns give way first, and no character is cut in two", () => {
+it("the widest columns are cut first, and no character is split", () => {
   const text = table(rows, { columns: 60 });
   expect(text).toContain("succeeded");
   expect(text).toMatch(/…/);
@@ -51,7 +51,7 @@ it("the widest columns give way first, and no character is cut in two", () => {
   expect(lines.join("")).not.toMatch(/👩(?!‍👩‍👧)/u);
 });
 
-it("rows that come later are cut to the same layout, on a terminal alone", () => {
+it("later rows are cut to the same layout, but only on a terminal", () => {
   const narrow = layout([["a", "b"]], { columns: 80 });
   expect(line(["a long cell", "b"], narrow)).toBe("…  b\n");
   expect(line(["a long cell", "b"], layout([["a", "b"]], {}))).toBe("a long cell  b\n");

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { shown } from "./text.ts";
 
 const gap = "  ";
-/** Narrower columns are not cut, because the rest would say nothing. */
+/** Narrower columns are not cut, because the rest would be useless. */
 const least = 5;
 /** Times and statuses are never cut. A text of this many characters can still be identified. */
 const telling = 16;
@@ -13,13 +13,13 @@ const telling = 16;
 export interface Layout {
   readonly widths: readonly number[];
   readonly cut: boolean;
-  /** Nothing that names a row is cut: the first column, times and statuses are whole. */
+  /** The columns that identify a row are not cut: the first one, times and statuses. */
   readonly fits: boolean;
 }
 
 /**
- * The layout of these rows, and of later ones. On a terminal the widest columns give way until a line fits, the first one,
- * which names the row, last; in a file or a pipe every cell is whole.
+ * The layout of these rows, and of later ones. On a terminal the widest columns are cut until a line fits, and the
+ * first one, which names the row, last. In a file or a pipe every cell is complete.
  */
 export function layout(rows: readonly (readonly string[])[], { columns }: Pick<Context, "columns">): Layout {
   const count = Math.max(0, ...rows.map((row) => row.length));
@@ -100,6 +100,6 @@ function shortened(text: string, width: number): string {
   return `${kept}…`;
 }
 
-/** Without seconds: a table is for looking. */
+/** Without seconds, because a table is only an overview. */
 export const minute = (time: string | null | undefined): string =>
   time?.slice(0, 16).replace("T", " ") ?? "-";

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 const codes = { red: [31, 39], green: [32, 39], yellow: [33, 39], bold: [1, 22] } as const;
 export type Style = keyof typeof codes;
 
-/** The text in a color, where colors are wanted. It must be safe for a terminal already (text.ts). */
+/** The text in a color, if colors are switched on. It must be safe for a terminal already (text.ts). */
 export function paint(isWanted: boolean | undefined, style: Style, text: string): string {
   const [on, off] = codes[style];
   return isWanted ? `\u001b[${on}m${text}\u001b[${off}m` : text;

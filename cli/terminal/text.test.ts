@@ -10,7 +10,7 @@ it.each([
   ["an isolate", "\u2067x\u2069", "\\u{2067}x\\u{2069}"],
   ["what cannot be seen", "a\u200bb\u2028c\ufeff", "a\\u{200b}b\\u{2028}c\\u{feff}"],
   ["half a character", "a\ud800", "a\\u{d800}"],
-])("%s is shown, not obeyed", (_, text, shown) => {
+])("%s is shown and does not control the terminal", (_, text, shown) => {
   expect(Text.shown(text)).toBe(shown);
 });
 

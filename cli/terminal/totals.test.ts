@@ -40,7 +40,7 @@ it("a run that fails without a failed test is not green", () => {
   expect(Totals.count(undefined, 0).failed).toBe(1);
 });
 
-it("what failed beside others and passes alone has passed; what fails both times has failed", () => {
+it("a test that failed in the whole run and passes alone has passed; one that fails both times has failed", () => {
   const first = { passed: 10, failed: 3, skipped: 1 };
   expect(Totals.repeated(first, { passed: 7, failed: 0, skipped: 0 })).toEqual({
     passed: 13,

@@ -56,7 +56,7 @@ export function failedFiles(report: string): { file: string; tests: string[] }[]
 }
 
 /**
- * The totals of a run whose failed files were run a second time, alone: what failed both times has failed.
+ * The totals of a run whose failed files were run a second time, alone: a test that failed both times has failed.
  * @param first - the totals of the whole run;
  * @param again - those of the failed files alone.
  */

@@ -55,7 +55,7 @@ describe("a list of artifacts", () => {
     const expected: string[] = [];
     for (const offset of days.toReversed()) {
       for (let i = 0; i < 5; i += 1) {
-        // Names run against time, so that an order by name would show.
+        // The names are in the reverse order of time, so that a wrong sort by name is noticed.
         const id = `r-${String(offset).padStart(4, "0")}-${String(99 - i)}`;
         await store.put(rel(offset, i % 2 === 0 ? "alice" : "bob", id));
         expected.unshift(id);
@@ -140,7 +140,7 @@ describe("a list of artifacts", () => {
       expect(lists() - before).toBeLessThanOrEqual(8);
       if (next_cursor === null) break;
       cursor = next_cursor;
-      // In the middle of the slices, before and behind the reader.
+      // Artifacts that are written while the reader is in the middle of the slices, before and behind its place.
       await Promise.all(
         ["0000", "0030", "0100", "0140"].map((at) => store.put(rel(0, "alice", `r-${at}-new-${i}`))),
       );

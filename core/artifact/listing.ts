@@ -48,7 +48,7 @@ export const bounds: Bounds = { listObjects: 1_000, sliceObjects: 10_000, listCa
 
 export interface Query {
   kind: Kind;
-  /** Only this key's; undefined: everybody's. Who may see whom is the caller's business. */
+  /** Only this key's artifacts; undefined: those of all keys. The caller checks which keys may be seen. */
   keyId: string | undefined;
   /** Only this day. */
   date?: string | undefined;
@@ -342,7 +342,7 @@ export async function* walk(
     const begin = after > from ? after : from;
     if (range.keyId === undefined) {
       const end = `${kind}/${range.to ?? lastDay}0`;
-      // Behind the whole kind, so that a walk from there looks at it no more.
+      // The place behind every object of the kind: a walk from there does not list the kind again.
       yield* walkPrefix(bucket, log, { prefix: `${kind}/`, after: begin, end, behind: `${kind}0` });
       continue;
     }

@@ -13,20 +13,20 @@ export function attemptKey(keyId: string, requestId: string, createdAt: Date, n:
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-${n}.json`;
 }
 
-/** What the records of an extract's attempts, and no other objects, begin with. */
+/** The prefix of the records of an extract's attempts; no other object has it. */
 export function attemptPrefix(keyId: string, requestId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~attempt-`;
 }
 
 /**
- * The key of what was asked about a long document so far, until it has ended; `n` is the number of the first call in it. No
+ * The key of the stored calls about a long document that has not ended; `n` is the number of the first call in it. No
  * `.json`: it is no artifact.
  */
 export function stepKey(keyId: string, requestId: string, createdAt: Date, n: number): string {
   return `${stepPrefix(keyId, requestId, createdAt)}${String(n).padStart(4, "0")}`;
 }
 
-/** What these, and no other objects, begin with. */
+/** The prefix of these objects; no other object has it. */
 export function stepPrefix(keyId: string, requestId: string, createdAt: Date): string {
   return `extracts/${dayOf(createdAt)}/${keyId}/${requestId}~step-`;
 }
@@ -56,9 +56,9 @@ export function batchFiles(
     json: `${base}~results.json`,
     csv: `${base}.results.csv`,
     lineItemsCsv: `${base}.line_items.csv`,
-    /** What only the making of these files needs begins with this. */
+    /** The prefix of objects that are needed only while these files are made. */
     working: `${base}~carry-`,
-    /** What is made of these files on demand begins with this. */
+    /** The prefix of objects that are made from these files on demand. */
     made: `${base}~made-`,
   };
 }

@@ -193,7 +193,7 @@ describe("a large backup", () => {
     expect(await verified(await rig.bytesOf(await admin.request()))).toMatchObject({ ok: true, entries: 9 });
   });
 
-  test("of which a part was lost is begun again by the next call, and never finished without that part", async () => {
+  test("that lost a part is begun again by the next call, and never finished without that part", async () => {
     await rig.put(9);
     const admin = rig.client();
     await admin.request();
@@ -207,7 +207,7 @@ describe("a large backup", () => {
     expect(await verified(await rig.bytesOf(await admin.request()))).toMatchObject({ ok: true, entries: 9 });
   });
 
-  test("is begun anew once the finished one has been there for a while", async () => {
+  test("is made anew when the finished one is older than `reuseMs`", async () => {
     await rig.put(6);
     const admin = rig.client("admin", { ...small, reuseMs: 0 });
     await admin.request();

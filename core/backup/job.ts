@@ -195,7 +195,7 @@ async function work(
   try {
     const before = carryRel(rel, state.job, state.step - 1);
     const carry = state.step === 0 ? new Uint8Array() : await Bucket.get(bucket, log, before);
-    if (carry === undefined) throw new Gone("what the step before left is no more");
+    if (carry === undefined) throw new Gone("the output of the step before is gone");
     const out = parts(bucket, log, upload, { etags: state.etags, carry, partBytes: limits.partBytes });
     const walked = await walk(bucket, log, state, { until, limits, lines, sink: out.write });
     const bytes = state.bytes + lines.reduce((sum, line) => sum + line.bytes, 0);
@@ -294,7 +294,7 @@ async function finish(
   async function* pieces() {
     for (const written of state.manifestSteps) {
       const opened = await Bucket.read(bucket, log, linesRel(rel, state.job, written));
-      if (opened === undefined) throw new Gone("a part of the manifest is no more");
+      if (opened === undefined) throw new Gone("a part of the manifest is gone");
       yield* opened.body;
     }
     yield last;

@@ -24,7 +24,7 @@ export function parts(
       number: etags.length + 1,
       body: buffer.subarray(0, used),
     });
-    if (etag === undefined) throw new Gone("the upload is no more");
+    if (etag === undefined) throw new Gone("the upload is gone");
     etags.push(etag);
     used = 0;
   };
@@ -46,7 +46,7 @@ export function parts(
     complete: async (): Promise<number> => {
       const size = etags.length * begin.partBytes + used;
       if (used > 0) await flush();
-      if (!(await Multipart.complete(bucket, log, upload, etags))) throw new Gone("the upload is no more");
+      if (!(await Multipart.complete(bucket, log, upload, etags))) throw new Gone("the upload is gone");
       return size;
     },
   };

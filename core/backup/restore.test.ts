@@ -170,7 +170,7 @@ describe("restore", () => {
     });
   });
 
-  test("an artifact that says it is another's gets no row", async () => {
+  test("an artifact whose content names another key or id gets no row", async () => {
     const objects = {
       [relOf("a")]: artifact("b"),
       [relOf("c")]: artifact("c", { principal: { key_id: "bob", role: "client" } }),
@@ -207,11 +207,14 @@ describe("an archive that this program did not make", () => {
     "data/shared/a.jpg",
     "extracts/2026-11-20/Alice/a.json",
     `extracts/2026-11-20/alice/${"a".repeat(300)}.json`,
-  ])("is refused for the name %j, and the terminal is told no more than it can bear", async (name) => {
-    const said = await problems(await packed([[{ name }, "{}"]]));
-    expect(said).toMatch(/is not a name of an artifact$/);
-    expect(said).not.toContain("\u001b");
-  });
+  ])(
+    "is refused for the name %j, and the message names it shortened and without control characters",
+    async (name) => {
+      const said = await problems(await packed([[{ name }, "{}"]]));
+      expect(said).toMatch(/is not a name of an artifact$/);
+      expect(said).not.toContain("\u001b");
+    },
+  );
 
   test.each(["symlink", "link", "directory", "character-device", "fifo"] as const)(
     "is refused for a %s",

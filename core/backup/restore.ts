@@ -142,7 +142,7 @@ async function putBack(
   restored.rows += await Restore.insert(db, rows);
 }
 
-/** Reads of a key that was refused as taken although no object is there: another write is in progress. */
+/** How often a key is read when it was refused as taken although no object is there: another write is in progress. */
 const looks = 5;
 const lookPauseMs = 200;
 

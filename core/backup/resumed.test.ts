@@ -72,7 +72,8 @@ describe("a worker that dies", () => {
     const createdAt = await soon();
     const { archive, operations } = await make(createdAt);
     expect(await verified(archive)).toMatchObject({ ok: true, entries: 5 });
-    // Before each call that changes something, and amid the cleaning up: between two of them a death is the same.
+    // The worker dies before each call that changes something, and during the clean-up. A death anywhere between two
+    // such calls has the effect of one before the second.
     const changes = operations.flatMap((operation, i) =>
       /^(Put|Create|Upload|Complete)/.test(operation) ? [i + 1] : [],
     );
@@ -124,7 +125,7 @@ describe("deliveries", () => {
     expect(await verified(await rig.bytesOf(await admin.request()))).toMatchObject({ ok: true, entries: 11 });
   });
 
-  test("of old messages, of another making and after the end change nothing", async () => {
+  test("of old messages, of messages for another archive, and after the end change nothing", async () => {
     await rig.put(11);
     const admin = rig.client();
     await admin.request();

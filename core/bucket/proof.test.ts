@@ -13,7 +13,7 @@ let forgetful: Bucket.Bucket;
 beforeAll(async () => {
   [database, s3] = await Promise.all([TestDatabase.start(), TestBucket.start()]);
   forgetful = Bucket.open(s3.bucket.settings, 8_000);
-  // A server that does not know the condition, and so carries out what it understands.
+  // A server that does not know the condition: it ignores it and overwrites.
   forgetful.client.middlewareStack.add(
     (next) => (call) => {
       const { headers } = call.request as { headers: Record<string, string> };
@@ -45,7 +45,7 @@ test("one that overwrites is found out", async () => {
   expect(await left()).toEqual([]);
 });
 
-test("one that takes other bytes than those of a checksum is found out: nothing is declared to it", async () => {
+test("a bucket that accepts bytes which differ from their checksum is recognized: the server signs no checksums for it", async () => {
   const careless = Bucket.open(s3.bucket.settings, 8_000);
   careless.client.middlewareStack.add(
     (next) => (call) => {
@@ -60,7 +60,7 @@ test("one that takes other bytes than those of a checksum is found out: nothing 
   careless.client.destroy();
 });
 
-test("it is tried out once a day, and again the next; a bucket that is away is asked the next minute", async () => {
+test("the test is made once a day; while the bucket is away no result is stored, so the next minute tries again", async () => {
   const services = { db: database.db, bucket: s3.bucket, times: times(1) };
   s3.hook.answer = () => ({ status: 503 });
   await Proof.daily({ ...services, bucket: { ...s3.bucket, timeoutMs: 300 } }, log);

@@ -241,7 +241,7 @@ describe("a printed currency", () => {
     expect(Currency.parse(printed)?.value).toBe(value);
   });
 
-  test("that no table knows is not a schema error, but what is plainly none is one", () => {
+  test("that is in no table is not a schema error, but a text that cannot be a currency is one", () => {
     for (const mark of ["Zk", "XYZ", "¤", "ꦫꦸ", "SR", "₿", "kr."])
       expect(Currency.isMark(mark), mark).toBe(true);
     for (const none of ["", "12.50", "5 EUR", "TOTAL", "Visa", "12%", "paid in cash at the till"]) {
@@ -249,7 +249,7 @@ describe("a printed currency", () => {
     }
   });
 
-  test("has the decimals that are printed, and the step that cash is rounded to", () => {
+  test("has its usual number of printed decimals, and its cash rounding step", () => {
     expect(["EUR", "TWD", "RSD", "MRU"].map(Currency.decimals)).toEqual([2, 2, 2, 2]);
     expect(["IDR", "COP", "LAK", "PKR", "HUF"].map(Currency.decimals)).toEqual([0, 0, 0, 0, 0]);
     expect(["KWD", "TND"].map(Currency.decimals)).toEqual([3, 3]);

@@ -13,7 +13,7 @@ const fields: Field[] = [
 ];
 
 describe("canonical forms of a result", () => {
-  test("stand under concrete paths, and what does not read is left out", () => {
+  test("are listed under concrete paths, and values that cannot be read are left out", () => {
     const result = {
       date: "14/03/2018",
       currency: null,
@@ -98,7 +98,7 @@ describe("canonical forms of a result", () => {
     );
   });
 
-  test("are made of any JSON without an exception, from own properties only", () => {
+  test("are made from any JSON without an exception, from own properties only", () => {
     expect(normalize(fields, JSON.parse('{"__proto__":{"date":"14/03/2018"}}'))).toEqual({});
     expect(normalize(fields, Object.create({ date: "14/03/2018" }))).toEqual({});
     fc.assert(

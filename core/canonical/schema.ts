@@ -21,16 +21,15 @@ export const NormalizedValue = z
     }),
     currency_source: z.enum(["printed", "document", "country", "tax_id", "phone"]).optional().meta({
       description:
-        "Beside a currency: how it is known. printed: by the amount's own mark; document: by the currency field, or by the only currency that other amounts name; country, tax_id, phone: by what is paid with where the address, the tax number or the telephone number say that the paper comes from",
+        "Beside a currency: how it is known. printed: by the amount's own mark; document: by the currency field, or by the only currency that other amounts name; country, tax_id, phone: by the currency of the country that the address, the tax number or the telephone number shows",
     }),
     unit: z.string().nullable().optional().meta({ description: "Quantities only: the printed unit" }),
-    ambiguous: z
-      .literal(true)
-      .optional()
-      .meta({ description: "Another reading of the print is as good, and nothing in the document decides" }),
+    ambiguous: z.literal(true).optional().meta({
+      description: "Another reading of the printed text is equally good, and nothing in the document decides",
+    }),
     readings: z.array(z.string()).optional().meta({
       description:
-        "Where a value is ambiguous and its readings can be told: all of them in canonical form, the likeliest first. `value` is the first",
+        "If a value is ambiguous and its readings can be listed: all of them in canonical form, the likeliest first. `value` is the first",
     }),
   })
   .meta({ id: "NormalizedValue" });
@@ -39,7 +38,7 @@ export type NormalizedValue = z.infer<typeof NormalizedValue>;
 export const Normalized = z.record(z.string(), NormalizedValue).meta({
   id: "Normalized",
   description:
-    "Canonical forms by concrete path (`items[0].price`); what does not read as its kind is left out",
+    "Canonical forms by concrete path (`items[0].price`); values that cannot be read as their kind are left out",
 });
 export type Normalized = z.infer<typeof Normalized>;
 

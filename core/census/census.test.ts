@@ -30,12 +30,12 @@ beforeEach(async () => {
   for (const { rel } of objects) await Bucket.remove(stores.services.bucket, silent, rel);
 });
 
-/** As if all objects were old. */
+/** Treats all objects as old. */
 const later = () => new Date(Date.now() + Orphans.youngMs + 60_000);
 const step = (now = later()) => Census.step(stores.services, silent, now);
 const pictures = async () => (await stores.below("inputs/")).toSorted();
 
-test("pictures that no row knows are found by their keys and go; those that somebody needs stay", async () => {
+test("pictures without a row are found by their keys and removed; those that are still needed stay", async () => {
   const { services, bucket } = stores;
   const put = (...rels: string[]) => Promise.all(rels.map((rel) => bucket.put(rel, "picture")));
   const ref = await stores.upload("picture");
@@ -94,7 +94,7 @@ test("pictures that no row knows are found by their keys and go; those that some
   expect(await pictures()).toEqual([`inputs/runs/key-1/${kept.run.runUid}/0`, tmp]);
 });
 
-test("steps of documents that nobody reads any more go; those of extracts and items that go on stay", async () => {
+test("steps of documents that are no longer read are removed; those of extracts and items in progress stay", async () => {
   const { services, bucket } = stores;
   const folder = "extracts/2026-11-30/key-1";
   const at = new Date();
@@ -136,7 +136,7 @@ test("steps of documents that nobody reads any more go; those of extracts and it
   expect((await stores.below("extracts/")).toSorted()).toEqual(left.toSorted());
 });
 
-test("what lies there is counted by key, once an hour, whatever runs side by side; announcements count at once", async () => {
+test("stored objects are counted by key once an hour, also by two steps at the same time; announced uploads count at once", async () => {
   const { services, bucket } = stores;
   for (const rel of [
     "extracts/2026-11-30/key-1/a.json",
@@ -181,7 +181,7 @@ test("what lies there is counted by key, once an hour, whatever runs side by sid
   expect(await Storage.read(services.db, "key-1")).toMatchObject({ bytes: 30, objects: 3 });
 });
 
-test("a database that is not the bucket's own removes nothing from it: a new one beside an old bucket, another stage's", async () => {
+test("a database that does not own the bucket removes nothing from it: a new database with an old bucket, or another stage's", async () => {
   const { services, bucket } = stores;
   const kept = "inputs/runs/key-1/a-run-of-yesterday/0";
   await bucket.put(kept, "picture");
@@ -208,7 +208,7 @@ test("a database that is not the bucket's own removes nothing from it: a new one
   expect(await walk(3)).toMatchObject({ removed: 1 });
 });
 
-test("an orphan that the bucket does not let go keeps the walk from nothing else", async () => {
+test("an orphan that cannot be removed does not stop the walk", async () => {
   const { services, bucket } = stores;
   await step(new Date());
   await Promise.all(["held", "loose"].map((name) => bucket.put(`inputs/uploads/key-1/${name}`, "picture")));

@@ -106,7 +106,7 @@ export async function read<T>(query: { execute(): Promise<T> }): Promise<T> {
   return guard(again(() => query.execute()));
 }
 
-/** The same question once more where the connection was dropped under it; only for what changes nothing. */
+/** Repeats a read once if the connection was dropped during it. Not for statements that change something. */
 function again<T>(call: () => Promise<T>): () => Promise<T> {
   return async () => {
     try {

@@ -50,7 +50,7 @@ describe("a fault of the database", () => {
     },
   );
 
-  test("below the connection is an outage; a mistake of ours is not", async () => {
+  test("in the network is an outage; a mistake in our code is not", async () => {
     const below = Object.assign(new Error("x"), { code: "ENOTFOUND" });
     expect(await told(new TypeError("fetch failed", { cause: below }))).toMatchObject({ status: 503 });
     expect(await told(new TypeError("terminated"))).toMatchObject({ status: 503 });

@@ -73,7 +73,7 @@ describe("the way to the database", () => {
     expect(unhandled).toEqual([]);
   });
 
-  test("answers come through as they are, also where a value has the words of a fault", async () => {
+  test("answers come through as they are, also where a value looks like an error", async () => {
     answer = ending(() => null);
     const [result] = await Database.batch(connect(), [select]);
     expect(result?.rows[0]?.one).toBe(written);
@@ -86,7 +86,7 @@ describe("the way to the database", () => {
     await expect(Database.batch(connect(200), [select])).rejects.toMatchObject({ status: 503 });
   });
 
-  test("a connection that was dropped under a question costs the caller nothing; what changes something is sent once", async () => {
+  test("a read whose connection was dropped is repeated without a fault for the caller; a write is sent once", async () => {
     const db = connect();
     const works = ending(() => null);
     answer = (request, response) => (requests === 1 ? request.socket.destroy() : works(request, response));

@@ -14,7 +14,7 @@ interface Answer {
 
 /**
  * `fetch` with two things that libSQL's client lacks:
- * - A time limit, until the last byte: a silent database must not eat an invocation.
+ * - A time limit, until the last byte: a database that does not answer must not use up an invocation's time.
  * - Of the faults that a batch's steps report only the first is passed on. The client throws that one and leaves the
  *   promises of the others unobserved (`executeHranaBatch` of @libsql/client 0.18), which would
  *   end the process: a whole function instance, on Lambda.

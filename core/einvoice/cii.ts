@@ -4,8 +4,8 @@ import { all, type Element, first, text } from "./xml.ts";
 
 /*
  * UN/CEFACT Cross Industry Invoice (D16B and later), as ZUGFeRD 2, Factur-X and XRechnung write it, its predecessor of
- * ZUGFeRD 1, and the order of Order-X. Paths: EN 16931-3-3; ZUGFeRD 1 has "Applicable", "Specified" and "Supply" at other
- * places of the same names, which `either` knows.
+ * ZUGFeRD 1, and the order of Order-X. Paths: EN 16931-3-3; ZUGFeRD 1 has "Applicable", "Specified" and "Supply" at
+ * other places in the same names; `either` tries both forms.
  */
 
 /** The root elements that this module reads, by namespace. */

@@ -87,7 +87,7 @@ describe("an e-invoice", () => {
       },
       expect.objectContaining({ id: "amount_due_is_total_minus_paid", expected: "101", actual: "100" }),
     ]);
-    // What a generator made of binary fractions is no error.
+    // The digits that a generator adds by binary fractions are no error.
     expect(read(cii.replace(">19.90<", ">19.900000000000002<")).sums.every(({ ok }) => ok)).toBe(true);
   });
 
@@ -120,7 +120,7 @@ test("decimals and dates of files in canonical form; anything else is null", () 
   for (const none of ["20230229", "2026-13-01", "3.11.2026", "", null]) expect(Fields.date(none)).toBeNull();
 });
 
-test("what was read is laid beside it, field by field, only where both have a value with one reading", () => {
+test("the model's answer is compared with it, field by field, only where both have an unambiguous value", () => {
   const fields = [
     { path: "invoice_number", kind: "text" },
     { path: "supplier.iban", kind: "text" },

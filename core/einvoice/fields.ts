@@ -1,8 +1,8 @@
 import * as z from "zod";
 
 /*
- * What is taken from an e-invoice: the fields of the task `invoice_v1`, by the same names, so that a value of the file can
- * be laid beside the value that was read from the paper. The number after each is its business term in EN 16931.
+ * What is taken from an e-invoice: the fields of the task `invoice_v1`, by the same names, so that a value of the file
+ * can be compared with the value that was read from the paper. The number after each is its business term in EN 16931.
  */
 
 const text = z.string().nullable();
@@ -73,7 +73,7 @@ export const Fields = z.object({
 });
 export type Fields = z.output<typeof Fields>;
 
-/** What only the sums need. */
+/** Values that only the checks of the sums need. */
 export interface Beside {
   /** BT-109: the net total after discounts and charges. */
   net: string | null;

@@ -4,7 +4,7 @@ import type { Fields } from "./fields.ts";
 import type { Embedded } from "./schema.ts";
 
 /*
- * Lays what the model read beside the embedded e-invoice. Only values that mean the same on paper and in the file are
+ * Compares the model's answer with the embedded e-invoice. Only values that mean the same on paper and in the file are
  * compared: a printed subtotal may or may not contain tax, names and addresses are written in many ways.
  */
 

@@ -67,7 +67,7 @@ test("a text comes back as the same text, whatever it looks like, and there is n
   const parts = Object.entries(unzipSync(bytes)).map(([name, part]) => [name, strFromU8(part)] as const);
   for (const [name, xml] of parts) expect(xml, name).not.toMatch(/<f[ >]/);
   const sheet = parts.find(([name]) => name === "xl/worksheets/sheet1.xml")?.[1];
-  // Every text is one in the file, too: no reader is left to guess.
+  // Every text is also marked as a text in the file, so that no program guesses its type.
   expect(sheet?.match(/t="inlineStr"/g)?.length).toBeGreaterThan(texts.length);
 });
 

@@ -28,7 +28,7 @@ export async function isAway(
   return probe.ok ? undefined : away(breakerRetryMs);
 }
 
-/** Notes for others what was found. If the note is lost, the call goes on. */
+/** Stores for other calls what was found. If that fails, this call goes on. */
 export async function noted(log: Log, note: Promise<unknown>): Promise<void> {
   try {
     await note;

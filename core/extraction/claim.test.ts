@@ -61,7 +61,7 @@ const failed = (status: "failed" | "retryable" | "queued"): Row.Ending => ({
   errorMessage: "no",
 });
 
-test("of twenty calls at once with eight in flight eight begin, the others may come again soon, and a repeat is known", async () => {
+test("of twenty calls at once under a limit of eight in flight, eight begin, the others are told to retry in a second, and a repeat is recognized", async () => {
   const limits = { maxInFlight: 8 };
   const calls = Array.from({ length: 20 }, (_, i) => claim(wish(`f-${i}`), limits));
   const results = await Promise.allSettled(calls);
@@ -115,7 +115,7 @@ describe("a key's daily limits", () => {
     expect(await Row.find(database.db, "client-1", "r-2")).toBeUndefined();
   });
 
-  test("once the model's seconds are used up neither a new extract nor a repeat asks it; what waits in its row may", async () => {
+  test("once the model's seconds are used up, a new extract and a repeat are refused; an answer that waits in its row is not", async () => {
     const limits = { modelSecondsPerDay: 1 };
     const first = await ours(wish("r-1"), limits);
     const second = await ours(wish("r-2"), limits);

@@ -41,7 +41,7 @@ async function claim(requestId: string): Promise<Row.Row> {
   return got.row;
 }
 
-/** A worker's artifact; each worker waited for the model for another time. */
+/** A worker's artifact; each worker waited for the model for a different time. */
 const artifactOf = (row: Row.Row, inferenceMs: number, error?: Artifact["error"]): Artifact => ({
   request_id: row.requestId,
   task_id: row.taskId,

@@ -26,7 +26,7 @@ interface Work {
   };
   cutOff: boolean;
   waitingFor: "model_server" | null;
-  /** What the model was asked for before. */
+  /** The use of the model before the hand-over. */
   used: Used | undefined;
   /** How many calls about the document are stored, for the worker to go on behind them. */
   callsCounted?: number | undefined;

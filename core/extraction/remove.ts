@@ -161,7 +161,7 @@ async function objectsOf(
 ): Promise<string[]> {
   const { keyId, requestId, createdAt } = row;
   const rels = [Place.extractKey(keyId, requestId, createdAt)];
-  // Not of all that begins with the id and a `~`: items of a run of the same id do.
+  // The prefix is not just the id and a `~`: the items of a run with the same id begin with that, too.
   const prefixes = [Place.attemptPrefix, Place.stepPrefix].map((of) => of(keyId, requestId, createdAt));
   for (const prefix of prefixes)
     for (let token: string | undefined, isLast = false; !isLast; ) {

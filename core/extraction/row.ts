@@ -184,7 +184,7 @@ export async function requeue(
     suspect: boolean;
     notBefore: Date | null;
     waitingFor: "model_server" | null;
-    /** What the model was asked for in the meantime. */
+    /** The use of the model since the claim. */
     used?: Usage.Used | undefined;
     /** How many calls about the document are stored and counted, if more than before. */
     callsCounted?: number | undefined;

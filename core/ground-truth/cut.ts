@@ -59,7 +59,7 @@ export class Cutter {
   #objects = 0;
   /** A text between JSON lines that is no object is read up to the end of its line. */
   #inLine = false;
-  /** Where the current value first had what cannot stand in JSON. */
+  /** The first position in the current value with something that JSON does not allow. */
   #suspect: Wrong.Spot | undefined;
   #given = 0;
 
@@ -87,7 +87,7 @@ export class Cutter {
         i = this.#passString(piece, i);
         if (piece[i] === "\n") yield this.#brokenString(i);
         else {
-          // A string that is the whole value, or a name.
+          // True while a string is read that is the whole value, or a name.
           if (!this.#inString && this.#depth === 0) yield* this.#finish(piece.slice(from, i + 1));
           continue;
         }
@@ -322,7 +322,7 @@ const endOfLine = (piece: string, from: number): number => {
 };
 
 const expected: Record<Next, string> = {
-  open: "it begins otherwise than its form",
+  open: "its beginning does not fit its form",
   name: "names have double quotes",
   colon: "a colon is missing",
   value: "a value is missing",

@@ -84,14 +84,14 @@ describe("a ground truth", () => {
     expect(next.created.sha256).not.toBe(first.created.sha256);
     const { gt_id, sha256, created_at } = first.created;
     expect(next.created.previous).toEqual({ gt_id, sha256, created_at });
-    // What was is a version once more.
+    // The first labels are a version once more.
     expect((await keep("dev", two)).created).toMatchObject({
       sha256,
       previous: { gt_id: next.created.gt_id },
     });
   });
 
-  test("is read as it was given, and the answer lists what will not be used", async () => {
+  test("is read as it was given, and the answer lists the labels that will not be used", async () => {
     const given = [...two, { total: "2" }, { file: "x/c.jpg" }, { file: "./x/c.jpg#1", total: "3" }];
     const { created } = await keep("noted", given);
     expect(created).toMatchObject({ records: 5, unnamed: 1, duplicates: ["x/c.jpg"], duplicate_count: 1 });
@@ -104,7 +104,7 @@ describe("a ground truth", () => {
     ]);
   });
 
-  test("by one Idempotency-Key is made once, and refused for other labels", async () => {
+  test("is made once for one Idempotency-Key, and refused for other labels", async () => {
     const first = await keep("idem", two, client(), "key-1");
     await keep("idem", [{ file: "z.jpg", total: "1" }]);
     expect(await keep("idem", two, client(), "key-1")).toMatchObject({

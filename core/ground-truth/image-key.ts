@@ -57,9 +57,9 @@ function missing(imageKey: string, others: readonly string[]): AppError {
 }
 
 /**
- * A record that was found under a name. The name is its picture's where it has none of its own, or one with fewer folders.
- * A record that stands under the name of one picture and says that it is of another is a mistake; a name that is no
- * picture's is an id, and means nothing.
+ * A record that was found under a name. The name becomes the picture's name if the record has none of its own, or one
+ * with fewer folders. A record under the name of one picture that names another picture is a mistake. A name without a
+ * picture's extension is an id and is ignored.
  */
 export function named(
   value: unknown,
@@ -79,7 +79,7 @@ export function named(
   );
   return isSame
     ? { given: value }
-    : { problem: `stands under the name of one picture, and its \`${shownName(imageKey)}\` names another` };
+    : { problem: `is under the name of one picture, and its \`${shownName(imageKey)}\` names another` };
 }
 
 /** Longest name in an error. */

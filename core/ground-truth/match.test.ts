@@ -48,7 +48,7 @@ describe("items and records", () => {
     });
   });
 
-  test("of a name that only one of each has belong together, whatever their folders are", async () => {
+  test("belong together if only one record and one item have the name, whatever their folders are", async () => {
     expect(await matched(items("pics/a.png", "b.png"), records("train/images/a.png", "train/b.png"))).toEqual(
       {
         lines: { "pics/a.png": "1:0", "b.png": "1:1" },
@@ -62,14 +62,14 @@ describe("items and records", () => {
       lines: { "a/r.jpg": "ambiguous", "s.jpg": "1:1" },
       unused: { "0 r.jpg": "duplicate", "2 r.jpg": "duplicate" },
     });
-    // One says the folder, so the other is of another picture.
+    // One record names the folder, so the other is for another picture.
     expect(await matched(items("a/r.jpg"), records("b/r.jpg", "a/r.jpg"))).toEqual({
       lines: { "a/r.jpg": "1:1" },
       unused: { "0 b/r.jpg": "no_item" },
     });
   });
 
-  test("that share more folders belong together, beside others that share fewer", async () => {
+  test("that share more folders belong together, also if others share fewer", async () => {
     const run = items("scans/1/a.jpg", "scans/2/a.jpg");
     for (const order of [
       ["a.jpg", "1/a.jpg", "2/a.jpg"],
@@ -87,7 +87,7 @@ describe("items and records", () => {
       lines: { "a.jpg": "no_record", "1/a.jpg": "1:0", "2/a.jpg": "1:1" },
       unused: {},
     });
-    // Two that share as much cannot be told apart, and do not go to what shares less.
+    // Two records that share equally many folders are ambiguous, and are not matched to an item that shares fewer.
     expect(await matched(items("x/1/a.jpg", "y/1/a.jpg", "a.jpg"), records("1/a.jpg"))).toEqual({
       lines: { "x/1/a.jpg": "ambiguous", "y/1/a.jpg": "ambiguous", "a.jpg": "no_record" },
       unused: { "0 1/a.jpg": "several_items" },

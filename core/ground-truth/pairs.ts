@@ -77,7 +77,7 @@ function take(item: Entry, record: Found, settled: Set<Entry>, { taken: all }: P
 }
 
 interface State {
-  /** Entries that have a partner, and those whose partner cannot be told: they are candidates for no other path. */
+  /** Entries that have a partner, or whose partner is ambiguous: they are no candidates for other paths. */
   settled: Set<Entry>;
   unused: Map<Found, Unused>;
   pairs: Pairs;
@@ -86,10 +86,10 @@ interface State {
 /** Entries that share an end of their paths. */
 interface EndGroup {
   depth: number;
-  /** Of which it is the whole path. */
+  /** Entries that have exactly this path. */
   itemsSo: Entry[];
   recordsSo: Found[];
-  /** Of which it is a part. */
+  /** Entries whose path ends with it. */
   itemsBelow: Entry[];
   recordsBelow: Found[];
 }
@@ -119,7 +119,8 @@ function pairEnd(group: EndGroup, state: State): void {
       pairs.ambiguous.add(each.index);
     }
   };
-  // A record whose item another one has labels the same document. A shorter end may still give it an item of its own.
+  // A record whose item is matched to another record labels the same document. A shorter end may still give it an item
+  // of its own.
   if (group.itemsSo.length + group.itemsBelow.length > 0) noteTaken(recordsSo);
   if (group.itemsSo.length > 0) noteTaken(recordsBelow);
   if (recordsSo.length === 0) pair(itemsSo, recordsBelow);
@@ -127,7 +128,7 @@ function pairEnd(group: EndGroup, state: State): void {
   else pair([...itemsSo, ...itemsBelow], recordsSo);
 }
 
-/** Entries by each end of their paths that is somebody's whole path, the longest ends first. */
+/** Entries by each end of their paths that is the whole path of some entry, the longest ends first. */
 function groupsByEnd(items: readonly Entry[], records: readonly Found[]): EndGroup[] {
   const groups = new Map<string, EndGroup>();
   const none = () => ({ itemsSo: [], itemsBelow: [], recordsSo: [], recordsBelow: [] });

@@ -67,9 +67,9 @@ describe("a ground truth", () => {
     ]);
   });
 
-  test("of records by their names has one name for each: two pictures for one record are a mistake", async () => {
+  test("of records by their names must not name another picture inside a record", async () => {
     const long = { note: "x".repeat(limits.recordLength / 2), fields: { total: "9" } };
-    // An object larger than any record is read as it comes.
+    // An object that is larger than any record is read in pieces.
     const by = (record: object) =>
       [record, { ...record, "y.jpg": long, "z.jpg": long }].map((each) => JSON.stringify(each));
     for (const text of by({
@@ -77,7 +77,7 @@ describe("a ground truth", () => {
       "c.jpg": { file: "x/d.pdf#2", total: "1" },
     }))
       expect(await refusal(pieces(text, 65_536))).toMatch(
-        /^invalid_request gt_bad_records: .*records\.0: stands under the name of one picture, and its `file` names another/,
+        /^invalid_request gt_bad_records: .*records\.0: is under the name of one picture, and its `file` names another/,
       );
     const same = {
       ...{ "a.jpg": { file: null, total: "1" }, "in/b.jpg": { file: "b.jpg", total: "2" } },
@@ -115,7 +115,7 @@ describe("a ground truth", () => {
   });
 });
 
-test("whatever a list holds is read as JSON.parse reads it, however it is spaced and cut", async () => {
+test("any list is read as JSON.parse reads it, however it is spaced and cut into pieces", async () => {
   const record = fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 });
   const spaces = fc.constantFrom(undefined, 1, "\t", "\n");
   await fc.assert(
@@ -349,7 +349,7 @@ describe("a mistake is reported at the line that it is in, from 1, however the b
     const text = `${good("a")}\n{"img":"b\\u001b.jpg","total":1e999,"tip":{"any":[]}}`;
     expect(await issuesOf(pieces(text), "img")).toEqual([
       "2 records.1.total (b?.jpg): is a number that loses digits: write it as a text, as it is printed",
-      "2 records.1.tip.any (b?.jpg): has no value that would be right",
+      "2 records.1.tip.any (b?.jpg): has no accepted value",
     ]);
   });
 });

@@ -46,7 +46,7 @@ describe("a record", () => {
     expect(labels?.has("j")).toBe(false);
   });
 
-  test("may say paths with dots, alone or beside groups", () => {
+  test("may use paths with dots, alone or beside groups", () => {
     const nested = { totals: { total: "1", tax: null }, items: [{ name: "x" }] };
     for (const fields of [
       nested,
@@ -57,7 +57,7 @@ describe("a record", () => {
       expect(read({ fields })).toEqual({ image: undefined, labels: nested });
   });
 
-  test("is read again as it was from what is written of it, and plainly with one value each", () => {
+  test("that is written and read again is the same; its plain form has one value per label", () => {
     const fields = {
       a: { any: ["1", null] },
       b: "?",
@@ -107,9 +107,9 @@ describe("a record", () => {
         },
       }),
     ).toEqual([
-      "records.3.fields.a.any: has no value that would be right",
-      "records.3.fields.b.any.0: is not a single value that would be right",
-      "records.3.fields.c.any.0: is not a single value that would be right",
+      "records.3.fields.a.any: has no accepted value",
+      "records.3.fields.b.any.0: is not a single accepted value",
+      "records.3.fields.c.any.0: is not a single accepted value",
       "records.3.fields.d: is a number that loses digits: write it as a text, as it is printed",
       "records.3.fields.e: is a number that loses digits: write it as a text, as it is printed",
       expect.stringMatching(/^records\.3\.fields\.f\.0\.0.*: is nested more than 16 deep$/),

@@ -200,14 +200,14 @@ function choiceOf(choice: Readonly<Record<string, unknown>>, place: Place): Labe
     if (label.kind === "absent") orAbsent = true;
     else if (label.kind === "value") accepted.push(...label.accepted);
     else {
-      place.say(`${place.path}.any.${i}`, "is not a single value that would be right");
+      place.say(`${place.path}.any.${i}`, "is not a single accepted value");
       return undefined;
     }
   }
   const [first, ...rest] = accepted;
   if (first !== undefined) return { kind: "value", accepted: [first, ...rest], orAbsent };
   if (orAbsent) return { kind: "absent" };
-  place.say(`${place.path}.any`, "has no value that would be right");
+  place.say(`${place.path}.any`, "has no accepted value");
   return undefined;
 }
 

@@ -33,13 +33,9 @@ export async function* uploaded(
   const seen = [{ ref: row.ref, etag: object?.etag ?? "" }];
   const etag = row.etag ?? (await Upload.pin(stores.db, seen)).get(row.ref);
   if (object === undefined || etag !== object.etag)
-    throw new AppError(
-      "conflict",
-      "what was uploaded there was removed or replaced since it was first read",
-      {
-        details: { reason: "upload_replaced" },
-      },
-    );
+    throw new AppError("conflict", "the uploaded file was removed or replaced since it was first read", {
+      details: { reason: "upload_replaced" },
+    });
   yield* Read.records(object.body, { imageKey: from.imageKey });
 }
 

@@ -30,7 +30,7 @@ export async function resolve(
   if (row === undefined || row.payloadHash !== payloadHash)
     throw new AppError(
       "conflict",
-      "this Idempotency-Key was used with another payload: a new call takes a new key, within 24 hours the same call the same one",
+      "this Idempotency-Key was used with another payload: a new call needs a new key; within 24 hours a repeated call uses the same key",
       { details: { reason: "idempotency_key_reused" } },
     );
   return row.resourceId;

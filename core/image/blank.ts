@@ -9,8 +9,8 @@ const mostDust = 45 / (800 * 1131);
 export const lookWidth = 800;
 
 /**
- * True for gray pixels (one byte each, in rows) without print: hardly a dot differs from the paper. A page of few words
- * is not blank.
+ * True for gray pixels (one byte each, in rows) without print: hardly a dot differs from the paper. A page with a few
+ * words is not blank.
  */
 export function isBlank(data: Uint8Array, { width, height }: { width: number; height: number }): boolean {
   const [left, top] = [Math.floor(width * margin), Math.floor(height * margin)];

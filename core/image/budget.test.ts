@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import { AppError } from "#core/error";
 import * as Budget from "#core/image/budget";
 
-/** Qwen3-VL's own arithmetic (`smart_resize`), written down apart from ours: what the server will really spend. */
+/**
+ * Qwen3-VL's own arithmetic (`smart_resize`), written independently of ours: the tokens that the server will really
+ * spend.
+ */
 function serverTokens(width: number, height: number): number {
   const factor = 32;
   const round = (value: number) => {
@@ -56,7 +59,7 @@ test("the tokens of a picture are exactly what the server spends", () => {
 });
 
 test.each([
-  // Half to even on both sides: a common phone's screen.
+  // Half to even on both sides: the screen of a common phone.
   [720, 1280, 880],
   [1280, 720, 880],
   // Enlarged and rounded up, a half on the way.
@@ -69,14 +72,14 @@ test.each([
   [256, 256, 64],
   [255, 255, 64],
   [240, 240, 64],
-  // Nothing to do.
+  // No rounding is needed.
   [896, 2316, 28 * 72],
   [1312, 1856, 41 * 58],
   // Exactly at the most, and reduced and rounded down.
   [4096, 4096, 16_384],
   [4128, 4096, 16_256],
   [10_000, 10_000, 16_384],
-  // As long as may be.
+  // The longest strip that is accepted.
   [6400, 32, 200],
   [200, 1, 114],
 ])("%i × %i pixels are %i tokens, as vLLM 0.32 counts them", (width, height, tokens) => {
@@ -93,7 +96,7 @@ test("a scaled photo keeps its shape and uses most of its budget", () => {
       (w, h, tokens) => {
         fc.pre(Budget.imageTokens(w, h) > tokens);
         const size = Budget.sizeWithin(w, h, tokens);
-        // One patch a side is the rounding of the processor itself.
+        // The processor itself rounds each side by up to one patch.
         expect(Math.abs(Math.log(size.width / size.height / (w / h)))).toBeLessThan(0.1);
         expect(Budget.imageTokens(size.width, size.height)).toBeGreaterThan(tokens * 0.85);
       },
@@ -118,11 +121,11 @@ test("several pictures share the room, and the processor's own maximum holds", (
   expect(Budget.share({ ...room, maxModelLen: 262_144 }).imageTokens).toBe(16_384);
 });
 
-test("in a small context picture and answer share the room: both keep some", () => {
+test("in a small context, picture and answer share the room", () => {
   const room = { promptTokens: 1974, maxOutputTokens: 3584 };
-  // The answer's figure alone is larger than what is left.
+  // The number of tokens for the answer is larger than the room that is left.
   expect(Budget.share({ ...room, maxModelLen: 4096 })).toEqual({ imageTokens: 933, maxTokens: 933 });
-  // There is room for the figure, but what it would leave is not a picture.
+  // There is room for the answer's number, but the rest would be too small for a picture.
   expect(Budget.share({ ...room, maxModelLen: 5942 })).toEqual({ imageTokens: 1024, maxTokens: 2688 });
   expect(Budget.share({ ...room, maxModelLen: 8192 })).toEqual({ imageTokens: 2378, maxTokens: 3584 });
 });

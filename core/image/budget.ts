@@ -94,7 +94,10 @@ export function preparedTokens(
   return Math.max(minImageTokens, Math.floor(pixels / patchPixels ** 2));
 }
 
-/** The least context in which an answer gets its figure, beside the smallest picture. A smaller one shortens the answer. */
+/**
+ * The smallest context in which the answer gets its full number of tokens beside the smallest picture. A smaller one
+ * shortens the answer.
+ */
 export function leastContext({
   promptTokens,
   maxOutputTokens,

@@ -42,13 +42,13 @@ const [red, white] = [
   [255, 255, 255],
 ];
 
-test("a part that leans by more than the look straightens stands straight, at its own size", async () => {
+test("a part that leans by more than the look corrects is turned upright, at its own size", async () => {
   const part = await sent(await table(30).png().toBuffer(), cardOf(30));
   expect([part.width, part.height]).toEqual([100, 160]);
   expect([part.near(25, 80, red), part.near(75, 80, white)]).toEqual([true, true]);
 });
 
-test("around a part that leans a little is white: no table and no neighbor", async () => {
+test("the area around a part that leans a little is white, without the table or a neighbor", async () => {
   const part = await sent(await table(5).png().toBuffer(), cardOf(5));
   expect(part.width).toBeGreaterThan(100);
   expect([part.near(1, 1, white), part.near(part.width - 2, part.height - 2, white)]).toEqual([true, true]);

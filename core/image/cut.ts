@@ -2,8 +2,8 @@ import * as Native from "./native.ts";
 import * as Whole from "./whole.ts";
 
 /*
- * A part of a page as pixels of its own: a receipt that lies on it beside others, as a rectangle that may lean. It is cut out before
- * anything is known of which way up it is.
+ * A part of a page as pixels of its own: a receipt that lies on it beside others, as a rectangle that may lean. It is
+ * cut out before its rotation is known.
  */
 
 interface Point {
@@ -31,7 +31,10 @@ interface Size {
   height: number;
 }
 
-/** A smaller lean is left to the look at the part, which straightens its lines: so pixels are turned once. */
+/**
+ * A smaller lean is corrected by the look at the part, which straightens its lines, so that pixels are turned only
+ * once.
+ */
 const leastTurn = 8;
 
 /** The part of a picture. @throws AppError `invalid_image`. */
@@ -46,7 +49,7 @@ export async function ofPicture(image: Native.Picture, cut: Cut): Promise<Pixels
   );
 }
 
-/** The part of a page that is drawn. @throws AppError `invalid_image`. */
+/** The part of a page that has to be drawn (a PDF's). @throws AppError `invalid_image`. */
 export async function ofPixels(
   { data, width, height, channels }: { data: Uint8Array; channels: 1 | 3 | 4 } & Size,
   cut: Cut,
@@ -108,7 +111,7 @@ function copyInside(
   }
 }
 
-/** From where to where a row lies within the rectangle. */
+/** The first and last column of a row that are within the rectangle. */
 function spanOf(corners: readonly Point[], y: number): [number, number] {
   const crossings = corners.flatMap((from, at) => {
     const to = corners[(at + 1) % corners.length] as Point;
@@ -118,7 +121,7 @@ function spanOf(corners: readonly Point[], y: number): [number, number] {
   return crossings.length === 0 ? [1, 0] : [Math.min(...crossings) - 1, Math.max(...crossings) + 1];
 }
 
-/** Turned so that the rectangle stands straight, without what lies around it then. */
+/** The pixels, turned so that the rectangle is upright, and cut to it. */
 async function straightened(part: Pixels, corners: readonly Point[], turn: number): Promise<Pixels> {
   const sharp = await Native.load();
   const { data, width, height, channels } = part;

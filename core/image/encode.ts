@@ -22,7 +22,7 @@ export interface Header {
   pages: number | undefined;
   /** Megapixels of the largest picture on a page that is drawn, as declared. */
   megapixels?: number | undefined;
-  /** Of a document that was broken and may lack something. */
+  /** True for a document that was damaged and may be incomplete. */
   repaired?: boolean | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface Encoding {
   turn?: number | undefined;
   /** The part of the upright page that is wanted; default: all of it. */
   region?: Region | undefined;
-  /** Look whether the page has any print. */
+  /** Whether to check that the page has any print. */
   seeksBlank?: boolean | undefined;
   /** The standard's Huffman codes, not the picture's own: a fifth less time for a seventh more bytes. */
   standardCodes?: boolean | undefined;
@@ -58,7 +58,7 @@ export interface Encoded {
   mimeType: "image/jpeg" | "image/png";
   width: number;
   height: number;
-  /** Only where it was looked for, and there is no print. */
+  /** Set only if print was searched for and none was found. */
   blank?: true | undefined;
 }
 
@@ -130,7 +130,7 @@ export function scaled(before: Size, { maxImageTokens, patch, turn = 0, region }
     return isLying(turn) ? { width: size.height, height: size.width } : size;
   }
   const share = Math.min(across, down);
-  // One pixel less: the rectangle is rounded up again.
+  // One pixel less, because the rectangle is rounded up again.
   const side = (pixels: number) => Math.max(1, Math.floor(pixels * share) - 1);
   return { width: side(before.width), height: side(before.height) };
 }
@@ -143,7 +143,7 @@ function sized(page: Size, { width, height }: Region): Size {
   };
 }
 
-/** Pixels as a picture of this size. @throws AppError `invalid_image` for data that is not as long as they say. */
+/** Raw pixels as a picture of this size. @throws AppError `invalid_image` if the data has another length. */
 export async function pixels(
   { data, width, height, channels }: { data: Uint8Array; width: number; height: number; channels: 1 | 3 | 4 },
   size: { width: number; height: number },
@@ -198,7 +198,7 @@ const encoded = (
   { encodeAs }: Encoding,
 ): Encoded => ({ bytes, mimeType: encodeAs === "png" ? "image/png" : "image/jpeg", width, height });
 
-/** The same, with a word on whether these bytes, which are what is sent, show any print. */
+/** The same, with the result of the check whether these bytes, which are sent, show any print. */
 async function judged(encoded: Encoded, bytes: Uint8Array): Promise<Encoded> {
   const sharp = await Native.load();
   const { data, info } = await sharp(bytes)
@@ -209,7 +209,7 @@ async function judged(encoded: Encoded, bytes: Uint8Array): Promise<Encoded> {
   return isBlank(data, info) ? { ...encoded, blank: true } : encoded;
 }
 
-/** The picture without another generation of loss; undefined where readers would see it differently. */
+/** The picture without being compressed again; undefined if readers would see it differently. */
 function asItIs(image: Native.Picture): Pick<Encoded, "bytes" | "mimeType"> | undefined {
   const { bytes, mimeType } = image;
   if (image.orientation !== 1 || image.pixelAspect !== 1 || bytes.byteLength > asIsMaxBytes) return undefined;

@@ -12,7 +12,7 @@ describe("bytes of another kind of file are named by that kind, with advice", ()
     [ftyp("crx "), "a camera's raw file:"],
     [ftyp("qt  "), "a QuickTime video, such as the moving part of a Live Photo:"],
     ["\0\0\0\x08wide\0\0\0\0mdat", "a QuickTime video,"],
-    // Compatible with a picture's brand, and yet a video.
+    // A video, although its compatible brands include a picture's.
     [ftyp("mp42"), "a video:"],
     [ftyp("isom"), "a video:"],
     ["PK\x03\x04\x14\0\x06\0[Content_Types].xml..word/document.xml", "a Word document:"],
@@ -53,12 +53,12 @@ describe("bytes of another kind of file are named by that kind, with advice", ()
     expect(foreign(given)).toMatch(new RegExp(`^(?:${told.replace(/[()+]/g, "\\$&")})`));
   });
 
-  test("and by nothing where it is unknown", () => {
+  test("bytes of an unknown kind are not named", () => {
     expect(foreign(latin1("\x01\x02\x03\x99\x00\x81ab"))).toBeUndefined();
     expect(foreign(new Uint8Array())).toBeUndefined();
   });
 
-  test("a hostile beginning is judged fast", () => {
+  test("hostile first bytes are judged fast", () => {
     const began = performance.now();
     for (const text of ["<?xml".repeat(300), "<!--".repeat(300), "PK\x03\x04".repeat(300)])
       foreign(latin1(text));

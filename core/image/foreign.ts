@@ -72,7 +72,7 @@ export function foreign(bytes: Uint8Array): string | undefined {
   const latin1 = head.toString("latin1");
   const known = magic.find(([what]) => fits(latin1, what));
   if (known !== undefined) return known[1];
-  // A character may be cut at the end of what is looked at.
+  // A character may be cut at the end of the bytes that are read.
   const text = head.toString("utf8").replace(/^\ufeff?\s*/, "");
   const isText = !/(?![\t\n\v\f\r])\p{Cc}|\ufffd/u.test(text.slice(0, -3));
   if (!isText || text === "") return undefined;

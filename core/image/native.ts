@@ -80,13 +80,13 @@ interface Orienting {
   /** To this size, as it stands before the further turn; undefined: the size that it has. */
   scale?: { width: number; height: number } | undefined;
   kernel?: "linear" | undefined;
-  /** Clockwise degrees; what does not belong to the picture is white. */
+  /** Clockwise degrees; the area outside of the picture becomes white. */
   turn?: number | undefined;
 }
 
 /** The picture as EXIF or `turned` says, scaled, and turned further. */
 export function oriented(image: Picture, picture: Sharp, { scale, kernel, turn = 0 }: Orienting): Sharp {
-  // sharp keeps one turn of a pipeline, which it makes after scaling if it is asked for behind it.
+  // sharp keeps only one rotation per pipeline, and does it after scaling if it is called after scaling.
   const all = (image.turned ? (degrees[image.orientation] ?? 0) : 0) + turn;
   let pipeline = image.turned ? picture : picture.autoOrient();
   if (scale !== undefined) {
@@ -107,7 +107,7 @@ export function invalid(reason: string, message: string, cause?: unknown): AppEr
   return new AppError("invalid_image", message, { details: { reason }, cause });
 }
 
-/** Runs native work; what it throws that is not an error of ours is a broken picture. @throws AppError `invalid_image`. */
+/** Runs native work. An exception that is not an AppError means a broken picture. @throws AppError `invalid_image`. */
 export async function orDamaged<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

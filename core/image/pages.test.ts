@@ -45,14 +45,14 @@ describe("pages of a TIFF", () => {
     "are counted: %j",
     (form) => {
       expect(count(tiff([undefined, undefined, 2], form))).toBe(3);
-      // A preview, a mask and a mask of a preview are no pages; what comes first is what is read.
+      // A preview, a mask and a mask of a preview are no pages; the first directory always is one.
       expect(count(tiff([0, 1, 4, 5], form))).toBe(1);
       expect(count(tiff([1, 0], form))).toBe(2);
       expect(count(tiff([0, 0], { ...form, loop: true }))).toBe(2);
     },
   );
 
-  test("whose table leads out of the file are what the decoder says", () => {
+  test("are as many as the decoder counts if a table points outside of the file", () => {
     expect(count(tiff([0, 0]).subarray(0, 40))).toBe(9);
     expect(Pages.count(tiff([0, 0]), "image/tiff", 1)).toBe(1);
   });
@@ -67,7 +67,7 @@ const chunk = (name: string, data: number[]) => {
 };
 const frames = (count: number) => chunk("acTL", [0, 0, 0, count, 0, 0, 0, 0]);
 
-test("frames of an APNG are counted, and the picture in front of them where it is none", () => {
+test("frames of an APNG are counted; the picture before them counts only if it is a frame", () => {
   const png = (...chunks: Buffer[]) =>
     Pages.count(Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), ...chunks]), "image/png", 1);
   expect(png(chunk("IHDR", []), frames(3), chunk("fcTL", []), chunk("IDAT", []))).toBe(3);
@@ -134,6 +134,6 @@ test("a picture of an MPO without a type is a page where it is as large as the f
 });
 
 const case6 = resolve(import.meta.dirname, "../../../shared/cases/i06-two-pages.tif");
-test.skipIf(!existsSync(case6))("of a scan of two pages the decoder and we count two", async () => {
+test.skipIf(!existsSync(case6))("of a scan of two pages are two for the decoder and for us", async () => {
   expect(await inspect(await readFile(case6))).toMatchObject({ mimeType: "image/tiff", pages: 2 });
 });

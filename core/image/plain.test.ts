@@ -12,7 +12,7 @@ const large = (name: string, key: string, bytes = 1_100_000) =>
   pngChunk(name, Buffer.concat([Buffer.from(key, "latin1"), deflateSync(Buffer.alloc(bytes, 0x61))]));
 
 describe("a PNG", () => {
-  test("is plain as encoders write it, with the short chunks that change nothing", async () => {
+  test("is plain as encoders write it, also with short chunks that change nothing", async () => {
     const encoded = [
       await canvas().png().toBuffer(),
       await canvas().png({ palette: true }).toBuffer(),
@@ -165,7 +165,7 @@ describe("a JPEG with metadata", () => {
   });
 });
 
-test("no walk goes on for ever: a file of 100,000 empty parts is left after the first 20,000", () => {
+test("no walk is endless: in a file of 100,000 empty parts it ends after the first 20,000", () => {
   const chunk = pngChunk("tEXt", "a\0b");
   const parts = png({ ...size, before: Array.from({ length: 100_000 }, () => chunk) });
   expect([...Walk.pngChunks(parts)].length).toBe(Walk.mostParts);

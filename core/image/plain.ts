@@ -144,9 +144,10 @@ export function isPlainFrame(data: Uint8Array): boolean {
 }
 
 /**
- * The same picture as a plain JPEG, its scans byte for byte: EXIF, XMP, Photoshop's blocks, thumbnails, comments and what
- * follows its end are left out. Undefined where that would change what is seen (a profile other than sRGB, an unusual
- * color mark), and where the walk over its parts does not reach the end. An EXIF orientation is the caller's to know.
+ * The same picture as a plain JPEG, its scans byte for byte: EXIF, XMP, Photoshop's blocks, thumbnails, comments and
+ * what follows its end are left out. Undefined where that would change what is seen (a profile other than sRGB, an
+ * unusual color mark), and where the walk over its parts does not reach the end. The caller must handle an EXIF
+ * orientation.
  */
 export function withoutMetadata(bytes: Uint8Array): Uint8Array | undefined {
   if (profileOf(bytes) === "other") return undefined;

@@ -44,7 +44,7 @@ test("a region of a page is that part of it, at its own size where the budget al
   expect(levels).toEqual([near(180), expect.any(Number), near(120)]);
 });
 
-test("a region is meant of the page as it is sent: after it was turned", async () => {
+test("a region refers to the page after it was turned, as it is sent", async () => {
   const lying = await sharp(await striped())
     .rotate(90)
     .png()
@@ -61,7 +61,7 @@ test.each([0, 4])(
     const { encoded } = await cut(await striped(), region, { turn, maxImageTokens: 64 });
     expect(encoded.width * encoded.height).toBeLessThanOrEqual(64 * 1_024 * 1.1);
     expect(encoded.width * encoded.height).toBeGreaterThan(64 * 1_024 * 0.75);
-    // The whole page would have had half of its width.
+    // Without the region, the page would have had half of its width.
     expect(encoded.width).toBeGreaterThan(180);
   },
 );

@@ -74,7 +74,7 @@ describe("what is sent has square pixels", () => {
     expect(tall).toMatchObject({ width: 80, height: 100 });
   });
 
-  test("within the budget too, scaled once", async () => {
+  test("the picture stays within the budget, and is scaled only once", async () => {
     const bytes = await sharp({ create: { width: 1728, height: 1100, channels: 3, background: "#fff" } })
       .tiff({ xres: 204 / 25.4, yres: 98 / 25.4 })
       .toBuffer();
@@ -111,7 +111,7 @@ describe("what is sent has square pixels", () => {
     }
   });
 
-  test("EXIF with the words of JFIF beside it: what JFIF measures counts, its 1 : 1 does not", async () => {
+  test("EXIF beside JFIF: a real resolution of JFIF counts, its default of 1 : 1 does not", async () => {
     const resolution = exif({ resolution: { x: [204, 1], y: [98, 1] } });
     const block = Buffer.concat([Buffer.from("Exif\0\0", "latin1"), resolution]);
     expect(await prepare(await jfif(0, 1, 1, block))).toMatchObject({ width: 204, height: 204 });
@@ -134,7 +134,7 @@ describe("what is sent has square pixels", () => {
 
 const turnedExif = (orientation = 6) => pngChunk("eXIf", exif({ orientation }));
 
-describe("EXIF in a PNG is obeyed wherever tools put it", () => {
+describe("EXIF in a PNG is applied wherever tools put it", () => {
   const size = { width: 60, height: 20 };
   /** The upper left corner is black: turned by a quarter it is the upper right one. */
   const pixel = (x: number, y: number) => [x < 20 && y < 7 ? 0 : 255];
@@ -158,7 +158,7 @@ describe("EXIF in a PNG is obeyed wherever tools put it", () => {
     expect([at(16, 4) < 80, at(3, 4) > 180, at(16, 55) > 180]).toEqual([true, true, true]);
   });
 
-  test("the decoder gets no text, of which 1 MB unpacks to gigabytes, nor what stands beyond 20,000 parts", async () => {
+  test("the decoder gets no text chunks, of which 1 MB unpacks to gigabytes, and no parts after the first 20,000", async () => {
     const names = (bytes: Uint8Array) => [...Walk.pngChunks(bytes)].map((chunk) => chunk.name);
     const packed = Buffer.concat([Buffer.from("k\0\0"), deflateSync(Buffer.alloc(7_900_000))]);
     const texts = [pngChunk("zTXt", packed), pngChunk("iTXt", "k\0\0\0\0\0v"), pngChunk("tEXt", "k\0v")];
@@ -174,7 +174,7 @@ describe("EXIF in a PNG is obeyed wherever tools put it", () => {
     expect(Png.forDecoder(plain)).toBe(plain);
   });
 
-  test("the eXIf chunk wins over older text, and nonsense is ignored", async () => {
+  test("the eXIf chunk takes precedence over EXIF in text, and nonsense is ignored", async () => {
     const both = png({ ...size, pixel, before: [rawProfile(named)], after: [turnedExif(1)] });
     expect(await prepare(both)).toMatchObject({ width: 60, height: 20 });
     const nonsense = [

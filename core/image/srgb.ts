@@ -1,8 +1,8 @@
 import * as Walk from "./walk.ts";
 
 /*
- * Whether a JPEG's color profile says what its absence says: sRGB. Most profiles in photos and scans do, under many names
- * and in many sizes, so the primaries and the curve are compared.
+ * Tells whether a JPEG's color profile is sRGB, so that it may be left out. Most profiles in photos and scans do, under
+ * many names and in many sizes, so the primaries and the curve are compared.
  */
 
 const app2 = 0xe2;

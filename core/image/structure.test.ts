@@ -25,12 +25,12 @@ describe("files whose parts make a decoder do the same again and again are refus
     ]);
   });
 
-  test("one of 100 is read to its end", async () => {
+  test("a JPEG of 100 scans is read to its end", async () => {
     const image = await inspect(scannedJpeg(mostScans));
     expect(await Document.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 8, height: 8 });
   });
 
-  test("a TIFF of more than 10,000 directories; one of 1,000 is a sheaf of paper", async () => {
+  test("a TIFF of more than 10,000 directories; one of 1,000 is accepted as a scan", async () => {
     const of = (pages: number) => stripedTiff({ width: 8, height: 8, pages });
     expect(await inspected(of(1_000))).toEqual({ width: 8, height: 8, pages: 1_000 });
     expect(await inspected(of(mostDirectories + 1))).toEqual([
@@ -40,7 +40,7 @@ describe("files whose parts make a decoder do the same again and again are refus
     ]);
   });
 
-  test("a TIFF whose strips lie upon each other, of which the file is not long enough for all", async () => {
+  test("a TIFF whose strips overlap, so that together they are longer than the file", async () => {
     expect(await inspected(stripedTiff({ width: 60, height: 40 }))).toEqual({
       width: 60,
       height: 40,

@@ -101,7 +101,7 @@ function checkSum(tiff: Tiff.Tiff, { type, count, value, valueBytes }: Tiff.Fiel
     else if (size === 4) sum += view.getUint32(at, little);
     else sum += Number(view.getBigUint64(at, little));
     if (sum > view.byteLength)
-      throw refused("overlapping_strips", "the picture has parts that lie upon each other");
+      throw refused("overlapping_strips", "the picture has parts that overlap in the file");
   }
 }
 

@@ -96,9 +96,9 @@ const avifBrand = /^avi[fs]$/;
 const heifBrand = /^(?:mif[12]|msf1|miaf)$/;
 
 /**
- * The type by the brands of the box `ftyp` (ISO/IEC 23008-12, annex B; AVIF 1.1, section 5). A file whose major brand is
- * another one is a video or a raw file, also where it is compatible with a picture's. A general brand says nothing of
- * the codec; the compatible ones may.
+ * The type by the brands of the box `ftyp` (ISO/IEC 23008-12, annex B; AVIF 1.1, section 5). A file whose major brand
+ * is another one is a video or a raw file, also where it is compatible with a picture's. A general brand does not tell
+ * the codec; the compatible brands may.
  */
 function heif(head: string): MimeType | undefined {
   if (head.slice(4, 8) !== "ftyp") return undefined;

@@ -2,10 +2,10 @@ import { invalid, type Open, type Picture, type Sharp } from "./native.ts";
 
 /*
  * Whether a picture is complete. A decoder that stops at every warning says so, if it reads up to the last row; only
- * where it stops the picture is checked for lost rows.
+ * if it stops, the picture is checked for lost rows.
  */
 
-/** What was found about each page of a file, so that it is looked at once: the first warning, or null for none. */
+/** The first warning about each page of a file, or null for none; cached, so that each page is checked once. */
 const found = new WeakMap<Uint8Array, Map<number, Error | null>>();
 
 /**

@@ -78,7 +78,7 @@ export async function removeData(
   if (problem !== undefined) throw invalidRequest([{ path: "path", message: problem }]);
   const rel = `${DataRoot.dataRoot}${key}`;
   if (await isRead(db, rel))
-    throw new AppError("conflict", "a run has yet to read what lies there", {
+    throw new AppError("conflict", "a run has yet to read pictures there", {
       details: { reason: "data_in_use" },
     });
   let inputs = 0;

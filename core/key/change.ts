@@ -185,7 +185,7 @@ export async function update(
     ...policy,
   };
   if (Object.keys(columns).length === 0)
-    throw new AppError("invalid_request", "there is nothing to change: name what is to be another");
+    throw new AppError("invalid_request", "there is nothing to change: name at least one new value");
   await Database.batch(db, [
     db.query.update(keyTable).set(columns).where(eq(keyTable.keyId, keyId)),
     ...(policy === undefined ? [] : endings(db, keyId, endOf(policy, now))),

@@ -59,7 +59,7 @@ describe("keys", () => {
     expect(rows[0]?.hash).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test("an id can be used once, also after it was revoked, and a lost race adds no secret to the winner's key", async () => {
+  test("an id can be used once, also after its key was revoked; of two parallel creates only the first one's key gets a secret", async () => {
     const racers = await Promise.allSettled(
       Array.from({ length: 8 }, () => Key.create(database.db, pepper, { keyId: "raced", role: "client" })),
     );
@@ -92,7 +92,7 @@ describe("keys", () => {
     });
   });
 
-  test("limits come with the key: those that were set, changed and removed, and no others", async () => {
+  test("limits come with the key: those that were set or changed, without those that were removed", async () => {
     const created = await Key.create(database.db, pepper, {
       keyId: "limited",
       role: "client",
@@ -210,7 +210,7 @@ describe("keys", () => {
     expect((await fresh()(third.api_key))?.keyId).toBe("rotated");
   });
 
-  test("a rotation keeps how the key ends: so long after each secret, on its day, or never", async () => {
+  test("a rotation keeps the key's expiry: a time after each secret was made, a day, or never", async () => {
     const hour = 3_600_000;
     const day = new Date(Date.now() + 5 * hour);
     const ends = async (keyId: string, expires: Expiry) => {
@@ -224,7 +224,8 @@ describe("keys", () => {
     expect(lifetime).toBeLessThanOrEqual(Date.now() + hour);
     expect(await ends("dated", { at: day })).toBe(day.getTime());
     expect(await ends("eternal", null)).toBeNull();
-    // Also when no secret is left (a new pepper), and also the one after: what was asked for once is the key's own.
+    // Also if no secret is left (a new pepper), and for later secrets: an expiry that was asked for once stays the
+    // key's.
     await database.db.query.delete(keySecretTable).where(eq(keySecretTable.keyId, "dated"));
     const rotate = (keyId: string, expires?: Expiry) =>
       Key.rotate(database.db, pepper, { keyId, overlapMs: 0, expires });
@@ -239,7 +240,7 @@ describe("keys", () => {
     expect((await rotate("over", null)).expires_at).toBeNull();
   });
 
-  test("role, scopes and expiry of a key can be changed, and it is known by them from then on", async () => {
+  test("role, scopes and expiry of a key can be changed, and count from then on", async () => {
     const made = await Key.create(database.db, pepper, {
       keyId: "moved",
       role: "client",
@@ -291,7 +292,7 @@ describe("keys", () => {
     expect(await lastUsed()).toBe(first);
   });
 
-  test("another pepper than the stored keys were made with is noticed", async () => {
+  test("a pepper that differs from the one of the stored keys is noticed", async () => {
     await Key.checkPepper(database.db, pepper);
     await Key.checkPepper(database.db, pepper);
     await expect(Key.checkPepper(database.db, "another-pepper-entirely")).rejects.toThrow(

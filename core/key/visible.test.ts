@@ -19,7 +19,7 @@ test("the scope gives access to other keys' data, the role alone does not, and t
   expect(visibleKey(admin, undefined, one)).toBe("boss");
   expect(visibleKey(named, undefined, one, { all: true })).toBe("chief");
   expect(() => visibleKey(named, "alice", one)).toThrow(expect.objectContaining({ code: "not_found" }));
-  // A text in the place of an id is not written down.
+  // A text that is not an id is not logged.
   visibleKey(admin, "a secret", { ...one, id: "another secret" });
   const by = { event: "other_key_access", by_key_id: "boss" };
   expect(lines).toEqual([

@@ -3,7 +3,7 @@ import * as Id from "#core/id";
 import type { Log } from "#core/log";
 import type { Principal } from "./key.ts";
 
-/** With this scope a key reads, cancels and deletes what belongs to others, and writes below `shared/`. */
+/** With this scope a key reads, cancels and deletes other keys' objects, and writes below `shared/`. */
 const allKeys = "admin:all_keys";
 
 /** True if the caller may access other keys' objects. The role is only a name (core/key/role.ts). */

@@ -9,7 +9,7 @@ const endsAt = 300;
 const leaseS = 115;
 
 interface Stores {
-  /** What renewing the row does; true unless a test says otherwise. */
+  /** The result of renewing the row; true unless a test sets another. */
   row(): Promise<boolean>;
   message(): Promise<void>;
 }
@@ -36,7 +36,7 @@ beforeEach(() => {
   begunAt = Date.now();
 });
 afterEach(() => {
-  // An instance is frozen after its invocation: what is left goes off in the next one.
+  // An instance is frozen after its invocation: timers that are left fire in the next one.
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
 });
@@ -151,7 +151,7 @@ describe("work that takes its five minutes", () => {
 
 describe("work that another worker has", () => {
   test.each(["throws", "answers all the same"])(
-    "is aborted at the next renewal, and is ignored when it %s",
+    "is aborted at the next renewal, and its result is ignored when it %s",
     async (how) => {
       const work = async (signal: AbortSignal) => {
         const result = await taking(200)(signal).catch((error: unknown) => error as Error);
@@ -177,7 +177,7 @@ describe("an outage", () => {
     return true;
   };
 
-  test("of the database that is over before the lease ends no work: it is asked again every 5 s", async () => {
+  test("of the database that ends before the lease does not end the work: the renewal is tried again every 5 s", async () => {
     const row = untilS(110, away);
     expect(await value(await ended(hold(taking(200), { row })))).toEqual({ endedAt: 200 });
     expect(renewals.map((each) => each.at).slice(0, 4)).toEqual([30, 35, 40, 45]);
@@ -186,14 +186,14 @@ describe("an outage", () => {
     expect(lines[0]?.fields).toEqual({ code: "storage_unavailable" });
   });
 
-  test("of the database that is longer ends it together with the lease, not sooner, as an outage: the message must come back", async () => {
+  test("of the database that lasts longer ends the work when the lease ends, as an outage: the message must come back", async () => {
     const settled = await ended(hold(taking(290), { row: away }));
     await expect(value(settled)).rejects.toMatchObject({ code: "storage_unavailable" });
     expect(Math.floor(at())).toBe(leaseS);
     expect(lines.at(-1)).toEqual({ event: "lease_lost", fields: { reason: "over" } });
   });
 
-  test("of the database after renewals: the last one that was taken counts", async () => {
+  test("of the database after renewals: the last successful renewal counts", async () => {
     const row = async () => (at() < 61 ? true : away());
     await ended(hold(taking(290), { row }));
     expect(Math.floor(at())).toBe(60 + leaseS);
@@ -205,7 +205,7 @@ describe("an outage", () => {
     expect(new Set(lines.map(({ event }) => event))).toEqual(new Set(["lease_not_renewed"]));
   });
 
-  test("of the handle of a message that was delivered again is not tried more often", async () => {
+  test("of a message that was delivered again is not retried more often", async () => {
     const message = async () => {
       throw new TypeError("no such handle");
     };

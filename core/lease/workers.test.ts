@@ -12,7 +12,7 @@ import * as RunStores from "#test/support/run-stores";
 
 /*
  * Both workers as functions call them, in this process, with stores over their protocols: what their leases cost, and
- * what becomes of work that is theirs no more. test/leases.test.ts has the processes.
+ * what happens to work that they have lost. test/leases.test.ts tests separate processes.
  */
 
 const { silent } = RunStores;
@@ -26,7 +26,7 @@ let services: RunServices;
 let sent: string[];
 /** Calls to the queue for a longer invisibility. */
 let holds: number;
-/** The database takes no renewals. */
+/** While this is set, the database refuses renewals. */
 let refuses: boolean;
 
 const renewals = () =>
@@ -84,7 +84,7 @@ beforeEach(async () => {
   });
 });
 
-/** The message is worked on, as functions/worker.ts would have it, at another pace. */
+/** Works on the message as functions/worker.ts does, at another pace. */
 function work(kind: Kind, { leaseMs, everyMs }: { leaseMs: number; everyMs: number }): Promise<unknown> {
   const startedAt = Date.now();
   const job = {
@@ -112,7 +112,7 @@ const rowOf = async (kind: Kind) => {
       : await query.select().from(extractTable).where(eq(extractTable.requestId, id));
   return row;
 };
-/** As another worker would have it, to whom the lease seemed to be over. */
+/** Takes the work over, like another worker that saw the lease end. */
 const steal = async (kind: Kind) => {
   const values = { token: 50, leaseUntil: new Date(Date.now() + 60_000) };
   const { query } = services.db;
@@ -122,7 +122,7 @@ const steal = async (kind: Kind) => {
 const requests = () => model.requests.filter(({ headers }) => String(headers["x-request-id"]).startsWith(id));
 const artifacts = async () => (await stores.below("extracts")).filter((rel) => rel.includes(`/${id}`));
 
-/** An answer whose pieces come for about so long. */
+/** An answer whose pieces keep coming for about this long. */
 const answer = (ms: number) =>
   ModelServer.json(
     {
@@ -149,7 +149,7 @@ describe.each(kinds)("the worker of queue %s", (kind) => {
     expect(holds).toBeGreaterThan(1);
     expect(renewals()).toHaveLength(holds);
     expect(requests()).toHaveLength(1);
-    // Nothing goes on behind the invocation.
+    // Nothing continues after the invocation.
     const after = sent.length;
     await new Promise((resolve) => setTimeout(resolve, 3 * eager.everyMs));
     expect(sent).toHaveLength(after);

@@ -22,7 +22,7 @@ function on(stage: string) {
   Config.reset();
 }
 
-/** What CloudWatch makes of a line: the format's own words for where names and values are. */
+/** The values that CloudWatch reads from a line, by the format's own references to names and values. */
 interface Emf {
   _aws: {
     CloudWatchMetrics: {
@@ -59,7 +59,7 @@ describe("metrics of a deployed stage", () => {
     expect(lines).toHaveLength(1);
   });
 
-  test("a model call is one line with how long it took and whether it failed, by service and stage alone", () => {
+  test("a model call is one line with its duration and whether it failed; its only dimensions are service and stage", () => {
     on("staging");
     call();
     expect(read()).toEqual([
@@ -72,7 +72,7 @@ describe("metrics of a deployed stage", () => {
     ]);
   });
 
-  test("calls do not run together: each line has its own values", () => {
+  test("values of different calls are not mixed: each line has its own", () => {
     on("staging");
     for (const durationMs of [1, 2]) call({ durationMs });
     expect(read().map(({ values }) => values["ModelCallMs Milliseconds"])).toEqual([1, 2]);

@@ -48,7 +48,7 @@ export function expiringSecrets(count: number): void {
 /** No evidence about the quality of reading: the cause was an outage, the deadline, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 
-/** An attempt at a picture: read, or not read although the model was there and the picture was one. */
+/** An attempt at a picture that was read, or that failed although the model answered and the picture was valid. */
 export function item(error: AppError | undefined): void {
   if (error !== undefined && (error.status < 500 || noVerdict.includes(error.code))) return;
   publish((metrics) => metrics.addMetric(names.itemErrors, MetricUnit.Count, error === undefined ? 0 : 1));

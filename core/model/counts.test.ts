@@ -3,7 +3,7 @@ import * as Counts from "#core/model/counts";
 
 let servers = 0;
 const fresh = () => ({ baseUrl: `http://127.0.0.1/${servers++}`, model: "a-model" });
-/** A server that takes 1,700 tokens for the text, and for a picture what `picture` says. */
+/** A server that counts 1,700 tokens for the text, and `picture` tokens for a picture. */
 const counted = (server: ReturnType<typeof fresh>, ours: number, picture: (ours: number) => number) =>
   Counts.note(server, { key: "text 1", ours, prompt: 1_700 + picture(ours), text: 1_900 });
 const known = (server: ReturnType<typeof fresh>) => Counts.known(server, "text 1", 0.1);
@@ -12,11 +12,11 @@ test("Before the first count nothing is known of a server.", () => {
   expect(known(fresh())).toBeUndefined();
 });
 
-test("A server that counts as the profile does teaches the true length of the text after one call.", () => {
+test("If the server counts pictures as the profile does, one call gives the true length of the text.", () => {
   const server = fresh();
   counted(server, 2_000, (ours) => ours);
   expect(known(server)).toEqual({ ratio: 1, textTokens: 1_700 });
-  // Of a text that was not sent yet, only the pictures are known.
+  // For a text that was not sent yet, only the cost of pictures is known.
   expect(Counts.known(server, "other 1", 0.1)).toEqual({ ratio: 1, textTokens: undefined });
 });
 
@@ -30,13 +30,13 @@ test("One count of a server that counts four times as much gives an upper bound,
   expect(known(server)).toEqual({ ratio: 4, textTokens: 1_700 });
 });
 
-test("Intercept and slope are found where each picture costs a fixed number beside its pixels.", () => {
+test("Intercept and slope are found when each picture costs a fixed number of tokens in addition to its pixels.", () => {
   const server = fresh();
   for (const ours of [500, 1_000, 2_000]) counted(server, ours, (each) => 260 + 0.5 * each);
   expect(known(server)).toEqual({ ratio: 0.5, textTokens: 1_960 });
 });
 
-test("Counts on no line are said once, and no picture of before would have been over the bound.", () => {
+test("Counts that fit no line are reported once, and no earlier picture would have exceeded the bound.", () => {
   const server = fresh();
   const steps = (ours: number) => (ours < 1_500 ? 300 : 2_400);
   for (const ours of [400, 800, 1_200]) expect(counted(server, ours, steps)).toBeUndefined();
@@ -54,7 +54,7 @@ test("Another model behind the same name is learned within a few dozen calls.", 
   expect(known(server)).toEqual({ ratio: 3, textTokens: 1_700 });
 });
 
-test("A number that has not even half of the text teaches nothing.", () => {
+test("A count of less than half of the text is ignored.", () => {
   const server = fresh();
   Counts.note(server, { key: "text 1", ours: 1_000, prompt: 100, text: 1_900 });
   expect(known(server)).toBeUndefined();

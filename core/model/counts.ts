@@ -1,13 +1,13 @@
 /*
- * What the prompts of a server's answers cost, by its own count (`usage.prompt_tokens`): how many tokens each text has,
- * and how many of its tokens a picture takes for one of ours. Kept in memory for each server and model.
+ * The token costs of prompts, learned from the server's own counts (`usage.prompt_tokens`): the length of each text,
+ * and the ratio of the server's picture tokens to our estimate. Kept in memory for each server and model.
  */
 
 /** One call: a text with pictures, and the server's count of both. */
 interface Count {
-  /** Equal for the same text with as many pictures. */
+  /** Equal for calls with the same text and the same number of pictures. */
   key: string;
-  /** Our tokens of the pictures, by the profile's processor. */
+  /** Our estimate of the pictures' tokens, by the profile's processor. */
   ours: number;
   /** The server's tokens of text and pictures. */
   prompt: number;
@@ -15,11 +15,11 @@ interface Count {
   text: number;
 }
 
-/** What is known of a text on a server. */
+/** What was learned about a text on a server. */
 interface Known {
   /** Undefined for a text that was not counted yet. */
   textTokens: number | undefined;
-  /** The server's tokens for one of ours. */
+  /** How many picture tokens the server counts for one that we estimate. */
   ratio: number;
 }
 
@@ -31,23 +31,23 @@ interface Server {
 const mostServers = 16;
 /** Older ones are forgotten, so that another model behind the same name is learned anew. */
 const mostCounts = 24;
-/** Sizes that differ by less say nothing about pictures. */
+/** Counts whose pictures differ by fewer tokens give no usable slope. */
 const leastSpread = 64;
-/** Three sizes make a line; a fourth that is off by more than this is not on one. */
+/** After three sizes a line is assumed; a further count that is off by more than `tolerance` is not on it. */
 const sizesOfLine = 3;
 const tolerance = 0.1;
 /** Our estimate of a text is 5 to 10 % too high for the models that it was measured with. */
 const overestimate = 1.15;
 
 const servers = new Map<string, Count[]>();
-/** Servers whose counts are known to follow no line: said once. */
+/** Servers whose counts follow no line; each is reported once. */
 const told = new Set<string>();
 const nameOf = ({ baseUrl, model }: Server) => `${baseUrl} ${model}`;
 
 /**
- * Records a count. One that has not even half of the text is no count of a prompt (some gateways report fewer tokens):
- * nothing is learned from it.
- * @returns "unclear", once for each server, where the counts are on no line: the upper bound is used.
+ * Records a count. A count of less than half of the text is ignored, because it cannot be the prompt's (some gateways
+ * report fewer tokens). @returns "unclear", once for each server, if the counts fit no line; then the upper bound is
+ * used.
  */
 export function note(server: Server, count: Count): "unclear" | undefined {
   if (count.prompt < count.text / 2) return undefined;
@@ -68,7 +68,7 @@ export function note(server: Server, count: Count): "unclear" | undefined {
 }
 
 /**
- * What is known of a server; undefined before its first count.
+ * What was learned about a text on a server; undefined before the server's first count.
  * @param key - as in the counts of this text.
  * @param leastRatio - the least that a picture is believed to take for one of our tokens.
  */
@@ -79,7 +79,9 @@ export function known(server: Server, key: string, leastRatio: number): Known | 
   return { ratio, textTokens: textOf(counts, key, ratio) };
 }
 
-/** The pictures take the tokens that we count: what is left is a text of about the estimated length. */
+/**
+ * True if the server counts pictures as we do: then the rest of each count is about the estimated length of the text.
+ */
 function agrees(counts: Count[]): boolean {
   return counts.every(({ prompt, ours, text }) => {
     const rest = prompt - ours;
@@ -88,8 +90,9 @@ function agrees(counts: Count[]): boolean {
 }
 
 /**
- * The slope of the line through the counts of equal texts with pictures of several sizes. With one size alone it is 1
- * where that agrees with our estimate of the text, else an upper bound: all that the text does not take for sure.
+ * The slope of the line through the counts of equal texts with pictures of several sizes. With a single size it is 1 if
+ * that agrees with our estimate of the text; else an upper bound, which gives pictures all tokens beyond the shortest
+ * likely text.
  */
 function ratioOf(counts: Count[]): number {
   let [over, under] = [0, 0];
@@ -118,7 +121,7 @@ function groups(counts: Count[]): Count[][] {
   });
 }
 
-/** The most that a text took beside its pictures, so that no call of before would have been over it. */
+/** The most tokens that a text took besides its pictures, so that no earlier call exceeds the bound. */
 function textOf(counts: Count[], key: string, ratio: number): number | undefined {
   const rests = counts.filter((count) => count.key === key).map(({ prompt, ours }) => prompt - ratio * ours);
   return rests.length === 0 ? undefined : Math.max(0, Math.ceil(Math.max(...rests)));

@@ -34,7 +34,7 @@ describe("tokens of one picture, worked out by hand from the processor's own sou
 describe.each(profileNames)("the processor of %s", (name) => {
   const processor = of(name);
 
-  test("never counts more for a picture than its bounds say", () => {
+  test("never counts more tokens for a picture than its bounds allow", () => {
     const { most } = Processor.bounds(processor);
     fc.assert(
       fc.property(picture, ([w, h]) => {
@@ -43,14 +43,14 @@ describe.each(profileNames)("the processor of %s", (name) => {
     );
   });
 
-  test("has room for a picture of the pixels that it gives to a budget", () => {
+  test("counts a picture of `pixelsFor(budget)` pixels within that budget", () => {
     const { least, most } = Processor.bounds(processor);
     fc.assert(
       fc.property(fc.integer({ min: least, max: most }), fc.integer({ min: 1, max: 3 }), (budget, shape) => {
         const pixels = Processor.pixelsFor(processor, budget);
         const width = Math.floor(Math.sqrt(pixels / shape));
         const height = Math.floor(width * shape);
-        // Patches of the encoder are 32 pixels wide: both sides are cut to whole ones, which others round up.
+        // Patches of the encoder are 32 pixels wide. Both sides are cut to whole patches; other processors round up.
         const whole = (value: number) => Math.max(32, Math.floor(value / 32) * 32);
         const taken = Processor.tokens(processor, whole(width), whole(height));
         expect(taken).toBeLessThanOrEqual(Math.max(budget * 1.1 + 8, least));

@@ -14,9 +14,9 @@ export type Processor =
   | { kind: "slices"; slice: number; tokensPerSlice: number; mostSlices: number }
   | { kind: "fixed"; tokens: number; pixels: number };
 
-/** What a receipt needs to be legible: a megapixel. */
+/** The pixels that a receipt needs to be legible: a megapixel. */
 const legiblePixels = 1024 * 1024;
-/** A side of the square whose tokens are the least that a picture takes. */
+/** The side, in pixels, of the smallest square that counts as a picture. */
 const tinySide = 32;
 
 /** Tokens of one picture of `width` × `height` pixels. */
@@ -43,7 +43,7 @@ export function tokens(processor: Processor, width: number, height: number): num
   }
 }
 
-/** More pixels than these are thrown away by the processor. */
+/** The most pixels that the processor uses. */
 export function mostPixels(processor: Processor): number {
   switch (processor.kind) {
     case "patches":
@@ -60,15 +60,15 @@ export function mostPixels(processor: Processor): number {
 }
 
 /**
- * The pixels of a picture that takes at most so many tokens. All that the processor uses where its tokens do not depend
- * on them.
+ * The pixels of a picture that takes at most `most` tokens. If the tokens do not depend on the pixels, the most that
+ * the processor uses.
  */
 export function pixelsFor(processor: Processor, most: number): number {
   switch (processor.kind) {
     case "patches":
       return Math.min(processor.maxPixels, most * processor.side ** 2);
     case "rows": {
-      // Of a picture three times as high as wide, every row of patches ends with one token more.
+      // Each row of patches ends with one more token; the share is that of a picture three times as high as wide.
       const share = 1 - 1 / (1 + Math.sqrt(Math.max(1, most) / 3));
       return Math.min(processor.longestSide ** 2, Math.floor(most * share) * processor.side ** 2);
     }
@@ -86,9 +86,9 @@ export function pixelsFor(processor: Processor, most: number): number {
 export interface Bounds {
   /** With less room than this, no picture fits. */
   least: number;
-  /** The answer leaves the picture at least so many, if it can. */
+  /** The answer leaves the picture at least this many tokens, if possible. */
   legible: number;
-  /** No picture takes more. */
+  /** The most tokens that a picture takes. */
   most: number;
 }
 

@@ -15,11 +15,11 @@ export interface Profile {
    * server that refuses the field is asked without it.
    */
   withoutThinking: Readonly<Record<string, unknown>> | undefined;
-  /** Where it is wrong for a server, its counts correct it (./counts.ts). */
+  /** If it is wrong for a server, the server's counts correct it (./counts.ts). */
   processor: Processor;
   /**
-   * The least that a picture is believed to take for one token of `processor`. 1 where its arithmetic is known: a server
-   * that counts less has pictures reduced (`--mm-processor-kwargs`), and larger ones would gain nothing.
+   * The least tokens that a picture is assumed to take for one token of `processor`. 1 if the arithmetic is known: then
+   * a server that counts less reduces pictures (`--mm-processor-kwargs`), and larger pictures gain nothing.
    */
   leastRatio: number;
 }

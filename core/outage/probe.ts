@@ -7,7 +7,7 @@ import type { Services } from "#core/reading/services";
 import * as Pause from "#core/run/dispatch/pause";
 import { probe as probeModel } from "#core/vision/probe";
 
-/** The number of probes with short pauses: ten minutes, in which a pod starts or a restart is over. */
+/** The number of probes with short pauses: ten minutes, long enough for a pod to start or a server to restart. */
 const probesFirst = 120;
 
 /**

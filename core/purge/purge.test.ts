@@ -60,7 +60,7 @@ async function filled(keyId: string) {
   });
 }
 
-test("an address that was signed just before the key was refused everywhere outlives it by its whole time", () => {
+test("a URL that was signed just before the key was refused everywhere is still valid for its whole time", () => {
   const revokedAt = "2026-11-30T12:00:00.000Z";
   const until = new Date("2026-11-30T12:16:00.000Z");
   const time = { presignTtlS: 900, keyCacheMs: 60_000 };
@@ -76,12 +76,12 @@ async function owned(): Promise<string[]> {
   return found.rows.map(({ name }) => String(name)).toSorted();
 }
 
-test("every table that says whose its rows are is purged", async () => {
+test("every table with a column for the key is purged", async () => {
   const others = ["extract", "key", "key_secret", "model_time", "run", "upload"];
   expect(await owned()).toEqual([...others, ...counters].toSorted());
 });
 
-/** Everything in bucket and database that names the key. */
+/** Everything in the bucket and the database that names the key. */
 async function left(keyId: string) {
   const { objects } = await Bucket.list(stores.services.bucket, silent, { prefix: "" });
   const { client: database } = stores.services.db;

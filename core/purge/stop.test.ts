@@ -78,7 +78,7 @@ test("the open work of a key is counted, and stopped without access to the queue
     errorCode: "forbidden",
   });
   expect(await Row.find(db, "stopped-1", "runs")).toMatchObject({ status: "running" });
-  // The next reconcile does the rest at once.
+  // The next reconcile does the rest without a delay.
   const ordered = stores.orders();
   await Runs.reconcile(stores.services, silent);
   expect(stores.orders()).toBeGreaterThan(ordered);

@@ -8,10 +8,9 @@ import * as Queue from "./queue.ts";
 
 /*
  * Tells whether a message that no worker has received is in line or lost. A message in line must not be sent again,
- * however long it waits, because the new one would be last.
- * open(…)     a reader that asks each queue once
- * lost(…)     the message is neither in the queue nor with a worker
- * overdue(…)  the queue never empties, but everything before the message must be done by now
+ * however long it waits, because the new one would be last. open(…)     a reader that asks each queue once lost(…)
+ * the message is neither in the queue nor with a worker overdue(…)  the queue is never empty, but all work before the
+ * message should be done by now
  */
 
 /** The state of a queue, and what follows for its messages. */

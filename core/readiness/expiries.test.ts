@@ -65,11 +65,11 @@ describe("the end of a setting's secret", () => {
     ["three parts that are no JSON", "a.b.c", undefined],
     ["a key of 32 letters", "k".repeat(32), undefined],
     ["nothing", "", undefined],
-  ])("of %s is what it says itself", (_, token, end) => {
+  ])("of %s is read from the token itself", (_, token, end) => {
     expect(Expiries.endOf(token)).toEqual(end);
   });
 
-  test("is listed with the days that are left, soonest first, and what the operator says goes first", () => {
+  test("is listed with the days left, soonest first; the operator's setting takes precedence over the token", () => {
     const env = {
       DATABASE_AUTH_TOKEN: jwt({ exp: seconds(inDays(14)) }),
       VLLM_API_KEY: jwt({}),

@@ -12,7 +12,7 @@ afterEach(() => model.close());
 const away = () => {
   throw new Error("not asked for here");
 };
-/** What is said of the model server alone; nothing is kept from one call to the next. */
+/** The check of the model server alone; nothing is cached between calls. */
 const check = async () =>
   (
     await Readiness.check({
@@ -31,7 +31,7 @@ test("The context of the model is what its server reports.", async () => {
   expect(await check()).toEqual({ ok: true, latency_ms: expect.any(Number), context_tokens: 8192 });
 });
 
-test("A model that vLLM does not list is missing, and the names that it lists are said.", async () => {
+test("A model that vLLM does not list is reported as missing, with the names that it lists.", async () => {
   const data = Array.from({ length: 12 }, (_, n) => ({ id: `model-${n}`, owned_by: "vllm" }));
   model.models = {
     ...{ kind: "status", status: 200, contentType: "application/json" },

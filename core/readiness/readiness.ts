@@ -58,7 +58,7 @@ export const Readiness = z
 export type Readiness = z.output<typeof Readiness>;
 type CheckResult = z.output<typeof Check>;
 
-/** Of a server with many models, so many are named. */
+/** At most this many of a server's models are named. */
 const mostNames = 10;
 
 interface Dependencies {

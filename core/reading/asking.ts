@@ -16,13 +16,13 @@ import type { Settings, Work } from "./work.ts";
 
 export type Examine = typeof import("./examine.ts");
 
-/** An answer that counts, and what it is about. */
+/** An answer that counts, and the pages that it is about. */
 interface Answered {
   pieces: Pages.Piece[];
   answer: Vision.Answer;
 }
 
-/** Pages of the next call, which are prepared while the model answers this one. */
+/** The pages of the next call, which are prepared while the model answers the current one. */
 interface Ready {
   part: Pages.Piece[];
   group: ReturnType<typeof Pages.open>;
@@ -30,19 +30,19 @@ interface Ready {
 
 /**
  * Asks the model about the pages of a document, in as few calls as stay legible, in their order. While it answers one
- * call, the pages of the next are prepared: the first is on its way before the last is drawn. What was asked so far can be
- * read at any time, after a failure, too.
+ * call, the pages of the next are prepared, so that the first call is sent before the last page is drawn. The results
+ * so far can be read at any time, also after a failure.
  */
 export class Asking {
   readonly answered: Answered[] = [];
   readonly blank: number[] = [];
-  /** Pages whose print stays too small, as they would take too many tiles. */
+  /** Pages whose print stays too small, because they would need too many tiles. */
   readonly limited: number[] = [];
-  /** What the newest call is about. */
+  /** The pages, or parts of them, of the newest call. */
   asked: Pages.Piece[] = [];
   readonly pageSizes: PageSize[] = [];
   readonly looks = new Map<number, Look>();
-  /** Of a document whose pages are drawn. */
+  /** Set for a document whose pages are drawn (a PDF). */
   textLayers: TextLayers | undefined;
   imageMs = 0;
   inferenceMs = 0;
@@ -55,10 +55,10 @@ export class Asking {
   readonly #quality = new Map<string, Quality>();
   #isTiled = false;
   readonly #calls: CallRecord[] = [];
-  /** What was said beside pictures, by call. */
+  /** The file's text that the model got beside pictures, by call. */
   readonly #fileTexts: { call: number; text: string }[] = [];
   readonly #attempts: (AttemptRecord & { call: number })[] = [];
-  /** What is to be asked for, in parts, and the part that it is about now. */
+  /** What is to be asked for, one part per call, and the current part. */
   #plan: Pages.Piece[][] = [];
   #part: Pages.Piece[] = [];
   #storedImageMs = 0;
@@ -70,12 +70,12 @@ export class Asking {
     this.#settings = settings;
   }
 
-  /** The document has pages of which some could be blank, or say the same again. */
+  /** True if the document has several pages; some may be blank, or repeat others. */
   get isOfPages(): boolean {
     return this.#work.document.pages > 1;
   }
 
-  /** Its answers are joined to one. */
+  /** True if several answers are joined into one. */
   get isJoined(): boolean {
     return this.isOfPages || this.#isTiled;
   }
@@ -85,7 +85,7 @@ export class Asking {
    *   read), `invalid_request` (`prompt_too_long`).
    */
   async run(): Promise<void> {
-    // Loaded for such documents alone, and before a page is drawn: its text is read right behind it.
+    // Loaded only for PDFs, and before a page is drawn, because the page's text is read directly afterwards.
     if (this.#work.document.kind === "pdf" && this.#work.document.first.cut === undefined)
       this.textLayers = new (await import("./text-layer.ts")).TextLayers(this.#work);
     const wish = Pages.wishOf(this.#model, this.#work);
@@ -108,7 +108,7 @@ export class Asking {
       }
       const answering = group.pieces.length === 0 ? undefined : this.#ask(group);
       const [next] = parts;
-      // What the next worker draws is not drawn here, too.
+      // Pages that the next worker will draw are not drawn here.
       ready = next && !steps?.willBeOver ? this.#open(next, wish) : undefined;
       const again = await answering;
       if (again !== undefined) parts.unshift(...again);
@@ -119,20 +119,22 @@ export class Asking {
     });
   }
 
-  /** The call to be taken up, unless it is about another part of the file. */
+  /** The next stored call, unless it is about another part of the file. */
   get #next(): StoredCall | undefined {
     const { steps, part } = this.#work;
     return steps?.next?.unit === part?.at ? steps?.next : undefined;
   }
 
-  /** The stored call about this part that needs no picture any more: it was answered, or asked for again in halves. */
+  /**
+   * The stored call about this part, if no picture is needed: the model answered, or the part is asked for in halves.
+   */
   #knownOf(part: readonly Pages.Piece[]): StoredCall | undefined {
     const known = this.#next;
     if (known === undefined || !isSame(known.part, part)) return undefined;
     return known.answer !== undefined || known.pieces.length > 1 ? known : undefined;
   }
 
-  /** @returns the parts to be asked for in its place. */
+  /** @returns the parts to ask for instead. */
   #takeUp(known: StoredCall): Pages.Piece[][] {
     const { facts, pieces } = known;
     for (const size of facts.sizes) this.#noteSize(size);
@@ -158,7 +160,7 @@ export class Asking {
     this.#work.steps?.take();
     this.#attempts.push(...known.attempts);
     this.inferenceMs += known.inferenceMs;
-    // Whether it counts is found out again.
+    // Whether it counts is decided again.
     const { repeated: _, ...rest } = known.record;
     const record: CallRecord = rest;
     this.#calls.push(record);
@@ -174,7 +176,7 @@ export class Asking {
     return this.#quality.size === 0 ? null : qualityOfAll([...this.#quality.values()]);
   }
 
-  /** What the pages themselves say of their rows: by their text, or by the look. */
+  /** What the pages show about their rows: by their text, or by the look. */
   async seenRows(): Promise<{ printed: number | null; seen: number | null }> {
     const said = await this.textLayers?.rows();
     if (said !== undefined) return said;
@@ -184,13 +186,13 @@ export class Asking {
     return { printed: null, seen: isKnown ? amounts : null };
   }
 
-  /** What judges the answer: loaded while the model answers. */
+  /** The module that judges answers, loaded while the model answers. */
   get examining(): Promise<Examine> {
     this.#examining ??= import("./examine.ts");
     return this.#examining;
   }
 
-  /** What the artifact says of pictures, texts and attempts. */
+  /** The artifact's members about pictures, texts and attempts. */
   record(): Pick<Artifact, "sent" | "sent_pages" | "calls" | "file_texts"> & { attempts: AttemptRecord[] } {
     const isSingle = !this.isJoined && this.#calls.length < 2 && this.#work.part === undefined;
     const beside = this.#fileTexts.length === 0 ? {} : { file_texts: this.#fileTexts };
@@ -240,7 +242,7 @@ export class Asking {
         if (quality !== undefined) this.#quality.set(nameOf(piece), quality);
       },
     });
-    // The error is thrown where it is awaited; after a failure nothing awaits it.
+    // The error is thrown where the promise is awaited; after a failure it is never awaited.
     group.catch(() => undefined);
     return { part, group };
   }
@@ -268,7 +270,7 @@ export class Asking {
         return Pages.inParts(pieces, 2);
       }
       if (!this.#isContinued(pieces)) throw error;
-      // Few answers are cut: no cold start pays for it.
+      // Loaded on use: few answers are cut, and a cold start must not pay for it.
       const { goOn } = await import("./long-list/continuing.ts");
       const { deadline, handsOver = false } = this.#work;
       const call = (next: Next) => this.#call(group, next);
@@ -279,7 +281,9 @@ export class Asking {
     }
   }
 
-  /** Of several pages the answer is asked for again in parts; who sets its length wants to see it. */
+  /**
+   * An answer about several pages is asked for again in parts. A caller who set the answer's length gets it as it is.
+   */
   #isContinued(pieces: Pages.Piece[]): boolean {
     return pieces.length === 1 && this.#work.debug?.max_tokens === undefined;
   }

@@ -48,7 +48,7 @@ describe("after a failure", () => {
     expect(verdicts({ attempts: 2 }, "inference_timeout")).toEqual({ extract: final, item: final });
   });
 
-  test("the pause of an overloaded model server is kept, and costs no attempt", () => {
+  test("the pause that an overloaded model server asks for is kept, and costs no attempt", () => {
     const fault: Fault = { kind: "status", status: 429, afterSend: true, fromModelServer: true };
     const free = again(false, false, 20_000);
     expect(verdicts({ attempts: 2 }, "inference_unavailable", fault, 20)).toEqual({
@@ -57,7 +57,7 @@ describe("after a failure", () => {
     });
   });
 
-  test("the third lost connection ends both; before that an item is asked again immediately, and in isolation at last", () => {
+  test("the third lost connection ends both; before that an item is asked again immediately, the last time in isolation", () => {
     const crash = { kind: "crash" };
     expect(verdicts({ suspects: 2 }, "inference_failed", reset)).toEqual({ extract: crash, item: crash });
     const second = verdicts({ suspects: 1, attempts: 2 }, "inference_failed", reset);

@@ -21,7 +21,7 @@ export interface Spent {
 
 /** What happens to the work after a failure that may be repeated. */
 type Verdict =
-  /** No further attempt. `crash`: the connection was lost at it every time. */
+  /** No further attempt. `crash`: the connection was lost at every attempt. */
   | { kind: "final" }
   | { kind: "crash" }
   /** It waits for the model server, at no cost. */

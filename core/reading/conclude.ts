@@ -21,8 +21,7 @@ export interface Claimed<Ended> {
   /** The artifact is this row's, and of the same payload. */
   isOurs(artifact: Artifact): boolean;
   /**
-   * Ends the row from the artifact that decides.
-   * @param lost - what another attempt had to say, whose artifact came too late.
+   * Ends the row from the artifact that decides. @param lost - the artifact of another attempt that came too late.
    */
   commit(stored: Artifact, lost?: Artifact): Promise<Ended>;
   /**
@@ -58,7 +57,9 @@ export async function conclude<Ended>(
   return claimed.commit(stored, isOther ? artifact : undefined);
 }
 
-/** What may wait in the row: the artifact, without evidence that the answer can do without; undefined where that is too large. */
+/**
+ * The artifact as it may wait in the row, without evidence that the answer does not need; undefined if it is too large.
+ */
 function smallEnough(artifact: Artifact, encoded: string): string | undefined {
   const { text_layer: layer, ...rest } = artifact;
   const all = layer === undefined ? [encoded] : [encoded, Record.encode(rest)];
@@ -75,7 +76,7 @@ async function put(
   if ((await Record.put(bucket, log, rel, encoded)) === "written") return artifact;
   const stored = await Record.own(bucket, log, rel, isOurs);
   if (stored !== undefined) return stored;
-  // Refused as taken, yet nothing is there: another writer is still at it.
+  // The write was refused as taken, but nothing is there: another writer is not finished.
   throw new AppError("storage_unavailable", "the bucket could not store the answer right now", {
     retryAfterS: 2,
   });

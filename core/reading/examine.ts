@@ -14,8 +14,8 @@ import * as Account from "./rows/account.ts";
 import type { Extract } from "./schema.ts";
 
 /*
- * Evaluates an answer: checks it against its schema, normalizes it, adds it up. It is a module of its own, with
- * everything about currencies, months and marks, and is loaded while the model answers instead of at a cold start.
+ * Evaluates an answer: checks it against its schema, normalizes it, checks its sums. It is a separate module, because
+ * it needs the tables of currencies, months and marks; it is loaded while the model answers, not at a cold start.
  */
 
 type Examined = Pick<Extract, "schema_ok" | "schema_errors" | "normalized" | "checks">;
@@ -52,14 +52,14 @@ export function joined(work: About, answers: readonly Answered[]): Merge.Merged 
     else pages.push([answer]);
   }
   const [first] = pages;
-  // The parts of one page say nothing against each other: most of them have no head.
+  // The parts of one page are not compared with each other, because most of them have no head.
   if (pages.length === 1 && first !== undefined) return { ...merged(first), disagree: [] };
   const wholes = pages.map((tiles) => (tiles.length > 1 ? merged(tiles) : { value: tiles[0]?.value ?? {} }));
   const whole = merged(wholes.map(({ value }) => ({ value, tile: undefined })));
   return { ...whole, unclear: wholes.some((page) => "unclear" in page && page.unclear) };
 }
 
-/** A whole answer. Of a clock only the time of the row is used, so that a replay gives the same. */
+/** A whole answer. The only time that is used is that of the row, so that a replay gives the same result. */
 export function whole(work: About, value: unknown): Examined {
   const { task } = work;
   const { ok, errors } = work.validate?.(value) ?? validate(task, value);
@@ -77,8 +77,8 @@ function beside({ task, embedded }: About, result: unknown, normalized: Extract[
 }
 
 /**
- * The part of an incomplete answer that was read. It is not checked against the schema, and a list that breaks off is
- * not summed.
+ * The part of an incomplete answer that was read. It is not checked against the schema, and an incomplete list is not
+ * summed.
  */
 export function partial(
   work: About,

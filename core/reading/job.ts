@@ -4,7 +4,7 @@ import type { Log } from "#core/log";
 import { documents, type Times } from "#spec/limits";
 import type * as Steps from "./steps/steps.ts";
 
-/** A message that is worked on, and how long there is for it. */
+/** A message that is worked on, and its time limits. */
 export interface Job extends Lease.Held {
   /** Epoch milliseconds at which the model call is cut off. */
   deadline: number;
@@ -15,7 +15,7 @@ export interface Job extends Lease.Held {
   hold(ms: number): Promise<void>;
 }
 
-/** How long one worker goes on with a long document before it hands over to itself. */
+/** How long one invocation works on a long document before it hands over to the next. */
 export const stepLimits = (
   { stepMs }: Pick<Times, "stepMs">,
   { startedAt }: Pick<Job, "startedAt">,

@@ -4,17 +4,18 @@ import * as Seam from "./long-paper/seam.ts";
 import type { Tile } from "./long-paper/tile.ts";
 
 /*
- * One answer from those of several calls, each about some pages of a document (docs/documents.md, "Several pages"): by
- * kind of field the first page that has it, the last, or the rows of all. Nothing is added up, and no value is changed.
+ * One answer from those of several calls, each about some pages of a document (docs/documents.md, "Several pages"):
+ * depending on the field, the value of the first page that has it, of the last, or the rows of all pages. Nothing is
+ * added up, and no value is changed.
  */
 
 type Value = Record<string, unknown>;
 
 export interface Merged {
   value: Value;
-  /** Paths of fields of which two pages say different things. */
+  /** Paths of fields whose values differ between two pages. */
   disagree: string[];
-  /** Two tiles should show the same rows, and do not. */
+  /** True if two tiles should show the same rows, and do not. */
   unclear: boolean;
 }
 
@@ -47,11 +48,11 @@ interface Merging {
 const isGroup = (value: unknown): value is Value =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** @param values - one of each part, undefined where it has none. */
+/** @param values - one of each part, undefined if it has none. */
 function ofGroup(merging: Merging, path: string, values: readonly unknown[]): Value {
   const groups = values.map((value) => (isGroup(value) ? value : undefined));
   const names = new Set(groups.flatMap((group) => (group === undefined ? [] : Object.keys(group))));
-  // A null prototype: names are the model's.
+  // A null prototype, because the model chose the names.
   const merged: Value = Object.create(null);
   for (const name of names) {
     const here = path === "" ? name : `${path}.${name}`;
@@ -92,7 +93,7 @@ function rowsOf(merging: Merging, values: readonly unknown[]): unknown[] {
   return all;
 }
 
-/** Two pages say different things: neither the same in another form, nor a part of the other. */
+/** True if the two values differ: they are not the same value in another form, and neither is a part of the other. */
 function contradict(parts: readonly Part[], path: string, values: readonly unknown[]): boolean {
   const said = values.flatMap((value, index) =>
     typeof value === "string" && lettersOf(value) !== ""

@@ -27,7 +27,7 @@ beforeEach(() => {
 const createdAt = new Date("2026-11-23T10:00:00Z");
 /** Room for two pages a call, by the prompt and the longest answer of an invoice. */
 const twoPages = 8_192;
-/** Room for as many as the server takes, which are four. */
+/** Room for as many pages as the server accepts: four. */
 const manyPages = 32_768;
 
 interface Wish {
@@ -69,7 +69,7 @@ const line = (description: string, amount: string) => ({
   ...{ description, quantity: null, unit_price: null, tax_rate: null, amount },
 });
 
-/** What stands on three sheets of one invoice. */
+/** The print on three sheets of one invoice. */
 const invoice: Record<number, object> = {
   1: {
     ...{ invoice_number: "RE-2026/17", invoice_date: "23.11.2026", currency: "€" },
@@ -183,14 +183,14 @@ describe("an invoice of three pages", () => {
   test("is asked for with as many pages a call as the server accepts and the context allows", async () => {
     model.respond = answered(invoice);
     await read(await sheets(6), { contextTokens: manyPages });
-    // In parts of the same size.
+    // The parts have the same size.
     expect(await asked()).toEqual([
       [1, 2, 3],
       [4, 5, 6],
     ]);
   });
 
-  test("is read in the chosen order, and of one chosen page that page alone", async () => {
+  test("is read in the chosen order; if one page is chosen, only that page is read", async () => {
     model.respond = answered(invoice);
     const bytes = await sheets(3);
     const { record } = await read(bytes, { pages: [3] });
@@ -227,7 +227,7 @@ describe("blank pages", () => {
     expect(await asked()).toEqual([[1], [3]]);
     expect(performed.answer.warnings).toEqual([
       { code: "blank_pages", pages: [2] },
-      // What page 3 adds up is more than its rows and those of page 1.
+      // The sum on page 3 is larger than the rows of pages 1 and 3.
       { code: "rows_missing", reason: "sum_differs" },
     ]);
     expect(performed.answer).toMatchObject({ complete: false, rows: { returned: 3, reason: "sum_differs" } });
@@ -247,7 +247,7 @@ describe("blank pages", () => {
 
 describe("a call that fails", () => {
   const long = Array.from({ length: 60 }, (_, n) => line(`Posten ${n}`, "1,00"));
-  test("because the answer about two pages does not fit is made again, page by page", async () => {
+  test("because the answer about two pages is too long is repeated page by page", async () => {
     const sheetsOf = { 1: { line_items: long }, 2: { line_items: long } };
     model.respond = async (request) =>
       request.images.length > 1
@@ -284,7 +284,7 @@ describe("a call that fails", () => {
   });
 });
 
-test("a picture is recorded as ever", async () => {
+test("a single picture is recorded as before", async () => {
   model.respond = () => ModelServer.json(empty);
   const { record } = await read(await picture(1, "png"));
   expect(record).toMatchObject({ sent: { mime_type: "image/png" } });

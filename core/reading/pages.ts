@@ -15,9 +15,9 @@ import { type Quality, qualityOf } from "./quality.ts";
 import type { Sent } from "./schema.ts";
 import type { TextLayers } from "./text-layer.ts";
 
-/* The pages of a document as the pictures of calls: how many go together, each prepared once it is its turn. */
+/* The pages of a document as the pictures of calls: how many go into one call; each is prepared when its turn comes. */
 
-/** What decides how much room there is. */
+/** What determines the room for pictures in a call. */
 export interface Wish {
   server: Config.Model;
   /** As Vision.Room takes it. */
@@ -40,13 +40,13 @@ export interface Piece {
   cut?: Cut | undefined;
 }
 
-/** One piece is told from another by it. */
+/** Distinguishes the pieces of a document. */
 export const nameOf = ({ page, tile }: Piece) => `${page} ${tile?.number ?? 0}`;
 
 export const isSame = (some: readonly Piece[], others: readonly Piece[]) =>
   some.map(nameOf).join() === others.map(nameOf).join();
 
-/** A piece that was prepared, and how long that took. */
+/** A piece that was prepared, and the time that this took. */
 interface Prepared extends Piece {
   of: Document.Page;
   sent: Sent;
@@ -60,26 +60,26 @@ interface Prepared extends Piece {
 export interface Group {
   pieces: Piece[];
   room: Vision.Room;
-  /** What the file says of pages on which words are not drawn: for behind the pictures. */
+  /** The file's text of pages on which words are not drawn; it is sent after the pictures. */
   text?: string | undefined;
 }
 
 type Opened = Piece & { of: Document.Page };
 
-/** Smaller parts, each for a call of its own: together, or as one picture, print would be too small. */
+/** Smaller parts, each for a call of its own, because print would be too small together or as one picture. */
 interface Parts {
   parts: Piece[][];
-  /** A page that had to stay too small, as it would take too many tiles. */
+  /** A page whose print stays too small, because it would need too many tiles. */
   limited?: number | undefined;
 }
 
 /** The most tiles of a page, and of all pages together. */
 const tilesOfPage = 16;
 const tilesOfDocument = 64;
-/** A sheet is at most so many times as long as wide. */
+/** A sheet is at most this many times as long as wide. */
 const mostOfSheet = 2.2;
 
-/** What is asked, and how. */
+/** What the model is asked, and how. */
 interface Asked {
   task: Pick<Task, "prompt" | "promptSha256" | "maxOutputTokens" | "usualOutputTokens">;
   debug?: { max_tokens?: number | undefined } | undefined;
@@ -88,7 +88,7 @@ interface Asked {
   log: Log;
 }
 
-/** What the work leaves room for. */
+/** The limits that determine the room, from the work and the server's settings. */
 export function wishOf(model: Config.Model, { task, debug, look = true, signal, log }: Asked): Wish {
   const asked = debug?.max_tokens;
   const most = Math.min(asked ?? Number.POSITIVE_INFINITY, model.maxTokens ?? Number.POSITIVE_INFINITY);
@@ -107,8 +107,8 @@ export function wishOf(model: Config.Model, { task, debug, look = true, signal, 
 }
 
 /**
- * The pages in the parts that go to one call each: as many together as stay legible, at most as many as the server takes,
- * and in parts of about the same size.
+ * The pages in the parts that go to one call each: as many together as stay legible, at most as many as the server
+ * accepts, and in parts of about the same size.
  */
 export async function parted(pages: readonly number[], wish: Wish): Promise<Piece[][]> {
   const pieces = pages.map((page): Piece => ({ page }));
@@ -124,7 +124,7 @@ async function roomOf({ server, signal, promptTokens, maxTokens, mostTokens }: W
   return { maxModelLen, promptTokens, maxOutputTokens: Math.min(maxTokens, mostTokens ?? maxTokens), bounds };
 }
 
-/** So many parts, whose sizes differ by one at most. */
+/** Splits the pages into this many parts, whose sizes differ by one at most. */
 export function inParts<T>(pages: readonly T[], count: number): T[][] {
   return Array.from({ length: count }, (_, part) =>
     pages.slice(Math.ceil((pages.length * part) / count), Math.ceil((pages.length * (part + 1)) / count)),
@@ -133,7 +133,7 @@ export function inParts<T>(pages: readonly T[], count: number): T[][] {
 
 interface How {
   seeksBlank: boolean;
-  /** What was seen of pages, each once. */
+  /** The looks at pages; each page is looked at once. */
   looks: Map<number, Look>;
   /** Pages of the whole document, or parts of a file that is split. */
   pages: number;
@@ -145,8 +145,8 @@ interface How {
 /**
  * Prepares the pieces of one call.
  * @param how.seeksBlank - leave blank pages out.
- * @param how.onPrepared - told of every picture that is made, in its newest size.
- * @returns smaller parts instead, where print would be too small.
+ * @param how.onPrepared - called with every picture that is made, in its newest size.
+ * @returns smaller parts instead if print would be too small.
  * @throws AppError as Vision.Room.open does, and of a page that cannot be read.
  */
 export async function open(
@@ -184,7 +184,7 @@ export async function open(
         const region = piece.tile && regionOf(piece.tile);
         const options = { maxImageTokens, encodeAs, look, signal, seeksBlank, region };
         const prepared = await Document.prepare(piece.of, options);
-        // Its words are only not drawn.
+        // The page is not blank: it has words that are not drawn.
         const blank = prepared.blank === true && !(await how.texts?.isWithoutFonts(piece.of));
         const quality = look && qualityOf(look.legibility, wholeOf(prepared, piece.tile));
         how.onPrepared({
@@ -205,23 +205,23 @@ export async function open(
   const group = { pieces: printed.map(({ page, tile }) => ({ page, tile })), room };
   if (text === undefined) return group;
   const promptTokens = wanted.promptTokens + Budget.textTokens(text);
-  // The tokens of this text say nothing of other calls.
+  // The tokens of this text must not count for other calls.
   return { ...group, text, room: await Vision.Room.open({ ...wanted, promptTokens, textKey: undefined }) };
 }
 
-/** The pictures of a call that were to be fetched by URL, read here; undefined if they were read before. */
+/** Reads the pictures that the model server should have fetched by URL; undefined if they were read before. */
 export async function asBytes({ link }: Document.Document, room: Vision.Room) {
   if (link === undefined || link.isRead) return undefined;
   await link.read();
   return await room.again();
 }
 
-/** What is said behind the pictures of a call; undefined for whole pages. */
+/** The text after the pictures of a call; undefined for whole pages. */
 export function toldOf([piece]: readonly Piece[]): string | undefined {
   return piece?.tile && Tiles.told(piece.tile);
 }
 
-/** Halves of several pages, or the tiles of one, where print would be too small; undefined where it is not. */
+/** Halves of several pages, or the tiles of one page, if print would be too small; otherwise undefined. */
 async function smallerParts(
   pieces: readonly Opened[],
   wish: Wish,
@@ -246,7 +246,7 @@ async function smallerParts(
     const most = Math.max(2, Math.min(tilesOfPage, Math.floor(tilesOfDocument / pages)));
     const first = Tiles.cut({ ...size, look }, { imageTokens, most });
     if (first === undefined) return undefined;
-    // Nobody wants a look, but where its lines are only a look says.
+    // The caller wants no look, but only a look finds the lines at which the page can be cut.
     const lines = look === undefined ? linesOf(await lookAt(of)) : look.lines;
     const { tiles, isEnough } = Tiles.cut({ ...size, look, lines }, { imageTokens, most }) ?? first;
     const parts = tiles.map((tile): Piece[] => [{ page: of.number, tile }]);
@@ -255,10 +255,10 @@ async function smallerParts(
   return undefined;
 }
 
-/** Of a page that is sent as it lies: lines of one that lies otherwise are elsewhere. */
+/** Only for a page that is sent without a turn: the lines of a turned page are elsewhere. */
 const linesOf = ({ turn, tilt, lines }: Look) => (turn === 0 && tilt === 0 ? lines : []);
 
-/** What `Document.prepare` gets for each of so many pictures; undefined where text alone leaves no room, as its room says. */
+/** What `Document.prepare` gets for each of this many pictures; undefined if the text alone leaves no room. */
 async function imageTokensEach(wish: Wish, pieces: readonly Opened[]): Promise<number | undefined> {
   const { server } = wish;
   try {
@@ -280,7 +280,7 @@ function wholeOf({ width, height }: Document.Prepared, tile: Tile | undefined) {
   return { width, height: tile === undefined ? height : height / (tile.bottom - tile.top) };
 }
 
-/** What the answer usually takes: of one sheet. A long strip has a long list. */
+/** The usual tokens of an answer, which are those for one sheet. A long strip has a long list. */
 function usualOf([only, ...others]: readonly Opened[], { usualTokens }: Wish): number | undefined {
   if (only === undefined || others.length > 0 || only.tile !== undefined) return undefined;
   const { width, height } = only.of;

@@ -17,6 +17,6 @@ test("a clean receipt has no fault, and each fault of a worn copy is named", asy
   expect((await qualityAt(blurred)).reasons).toContain("blurred");
   const dark = await sharp(bytes).linear(0.22, 0).jpeg().toBuffer();
   expect((await qualityAt(dark)).reasons).toContain("dark");
-  // What counts is the picture that the model gets.
+  // Only the size of the picture that the model gets counts.
   expect(await qualityAt(bytes, 130)).toEqual({ ok: false, reasons: ["text_too_small"] });
 });

@@ -24,7 +24,7 @@ export type Quality = z.output<typeof Quality>;
 const sharp = 0.6;
 const bright = 80;
 const mostGlare = 0.05;
-/** With fewer letters there is nothing to measure. */
+/** With fewer letters nothing can be measured. */
 const leastLetters = 3;
 
 /** @param sent - the size of the picture that the model gets. */

@@ -8,7 +8,7 @@ import { fields } from "#test/support/privacy";
 import * as TestBucket from "#test/support/test-bucket";
 import { perform } from "./reading.ts";
 
-/** What goes to the model server when it refuses a picture; the server is scripted. */
+/** What is sent to the model server after it refused a picture; the server is scripted. */
 
 let model: ModelServer.ModelServer;
 beforeAll(async () => {

@@ -12,9 +12,14 @@ import type { Settings, Work } from "./work.ts";
 
 /** The result for a picture and a task: the part of the artifact that does not depend on the caller. */
 export interface Performed {
-  /** Undefined when the model's answer was one JSON object, however wrong its schema. What came of one that did not fit is in `answer` all the same. */
+  /**
+   * Undefined if the model's answer was one JSON object, even one that breaks the schema. The part that was read of an
+   * incomplete answer is in `answer` nevertheless.
+   */
   error: AppError | undefined;
-  /** Further calls are another worker's: what was asked so far is stored (./steps/steps.ts), and nothing has ended. */
+  /**
+   * Another worker makes the further calls: the calls so far are stored (./steps/steps.ts), and the work has not ended.
+   */
   isStepOver?: true;
   answer: Pick<
     Extract,
@@ -37,7 +42,7 @@ export interface Performed {
   /** The sizes of the pages that were read. */
   pageSizes: PageSize[];
   timingsMs: { image: number; inference: number; validate: number };
-  /** The part of these that other workers took before. */
+  /** The part of these times that earlier workers spent. */
   earlierMs?: number;
   record: Pick<
     Artifact,
@@ -66,7 +71,7 @@ const settingsOf = ({ task, debug }: Work): Settings => ({
   ...(debug === undefined ? {} : { debug }),
 });
 
-/** The work before the model was asked. */
+/** The result before the model was asked. */
 export const unperformed = (model: Config.Model, work: Work): Performed => ({
   error: undefined,
   answer: {
@@ -96,7 +101,7 @@ export const unperformed = (model: Config.Model, work: Work): Performed => ({
 
 /**
  * Prepares the pages, asks the model, and checks its answer. The same code serves single calls and items of a
- * batch. Never throws for a fault of the document or the model: `error` has it, beside what is known so far.
+ * batch. Never throws for a fault of the document or the model: `error` has it, beside the results so far.
  * @throws Steps.Overtaken if another worker goes on with the document.
  */
 export async function perform(model: Config.Model, work: Work): Promise<Performed> {
@@ -104,7 +109,8 @@ export async function perform(model: Config.Model, work: Work): Promise<Performe
   const performed = unperformed(model, work);
   const asking = new Asking(model, work, settings);
   try {
-    // Read after a failure of the model, too: it does not need one. Another worker that goes on reads it itself.
+    // The text layer needs no model, so it is read after a failure of the model, too. If another worker goes on, that
+    // worker reads it.
     const noted = async () => noteBeside(performed, work, asking);
     await asking.run().then(noted, async (thrown: unknown) => {
       if (!(thrown instanceof Steps.StepOver)) await noted();
@@ -138,9 +144,9 @@ async function fail(performed: Performed, work: Work, asking: Asking, thrown: un
   if (thrown instanceof Vision.VisionError) await recordFailure(performed, work, asking, thrown);
 }
 
-/** Adds what the file itself says: its e-invoice, its text layers, and which pages lack fonts. */
+/** Adds what the file itself contains: its e-invoice, its text layers, and which pages lack fonts. */
 async function noteBeside({ answer, record }: Performed, work: Work, asking: Asking): Promise<void> {
-  // The file carries it once, whatever its parts are.
+  // The file has it once, however many parts are read.
   if (work.part?.isFirst ?? true) await Embedded.note(answer, work);
   const { textLayers } = asking;
   const layer = await textLayers?.record();
@@ -149,17 +155,17 @@ async function noteBeside({ answer, record }: Performed, work: Work, asking: Ask
   if (pages?.length) answer.warnings = [...answer.warnings, { code: "fonts_missing", pages }];
 }
 
-/** A schema of the caller's that the model server cannot hold an answer to: the request is wrong, and stays so. */
+/** The model server does not support the caller's schema: the request is wrong, and a repeat does not help. */
 function ofCaller(thrown: unknown, { debug }: Work): AppError | undefined {
   if (debug?.schema_override === undefined) return undefined;
   if (!(thrown instanceof Vision.VisionError) || thrown.fault?.schemaRefused !== true) return undefined;
-  const message = "the model server cannot hold an answer to this schema: leave out what is unusual in it";
+  const message = "the model server does not support this schema: leave out its unusual parts";
   return invalidRequest([{ path: "debug.schema_override", message }], {
     details: { reason: "schema_refused" },
   });
 }
 
-/** The one answer, what it is worth, and what is to be known about its pages. */
+/** The joined answer, its evaluation, and its warnings. */
 async function examine(
   Examine: Examine,
   work: Work & Pick<Extract, "embedded">,
@@ -178,7 +184,7 @@ async function examine(
   return { result: value, ...whole, ...account, warnings: [...warnings, ...Warning.ofRows(account)] };
 }
 
-/** An answer by the page, or the part of one, that it is about. */
+/** The pages, or parts of one, that an answer is about. */
 function answeredOf({ pieces: [piece], answer: { value } }: Asking["answered"][number]) {
   return { page: piece?.page ?? 1, tile: piece?.tile, value };
 }

@@ -23,7 +23,7 @@ export interface Identity {
   payloadHash: string;
 }
 
-/** Only the fields of the wire format. */
+/** Has only the fields of the wire format. */
 export function answerOf(artifact: Artifact): Extract {
   const {
     payload_hash,
@@ -80,7 +80,7 @@ export function compose(
   };
 }
 
-/** How what came in is described in artifacts. */
+/** The artifact's description of the input. */
 export function inputOf(
   document: Document.Document,
   source: NonNullable<Artifact["input"]>["source"],
@@ -120,11 +120,11 @@ export async function recordAttempt(
   }
 }
 
-/** Calls may have been stored for a next worker: of a document of several calls alone. */
+/** True if calls may have been stored for a next worker, which is only the case for documents of several calls. */
 export const hasSteps = ({ calls, documents }: Artifact): boolean =>
   calls !== undefined || documents !== undefined;
 
-/** The bytes of an artifact: for people too, hence indented. */
+/** The bytes of an artifact, indented, because people read it, too. */
 export function encode(artifact: Artifact): string {
   return `${JSON.stringify(artifact, null, 1)}\n`;
 }
@@ -139,12 +139,12 @@ export function put(
   return Bucket.put(bucket, log, rel, { body: encoded, contentType: "application/json" });
 }
 
-/** Enough of an artifact to trust the rest of it. */
+/** The members by which an artifact is recognized; the others are trusted. */
 const Recognised = z.looseObject({
   request_id: z.string(),
   payload_hash: z.string(),
   principal: z.looseObject({ key_id: z.string() }),
-  // Came later than the first artifacts.
+  // The first artifacts do not have this member.
   warnings: z.array(z.unknown()).default([]),
 });
 
@@ -166,7 +166,7 @@ export async function get(bucket: Bucket.Bucket, log: Log, rel: string): Promise
   try {
     return decode(new TextDecoder().decode(bytes));
   } catch (thrown) {
-    throw new AppError("internal", "what is stored for this extract cannot be read", { cause: thrown });
+    throw new AppError("internal", "the artifact of this extract cannot be read", { cause: thrown });
   }
 }
 
@@ -193,7 +193,7 @@ export async function own(
   return isOurs(artifact) ? artifact : "foreign";
 }
 
-/** Why work ends whose place is taken: it never could be stored there, however often it is done. */
+/** The error of work whose key is taken: its answer could never be stored there, so a repeat does not help. */
 export const taken = () =>
   new AppError("conflict", "another artifact lies where this one belongs", {
     details: { reason: "artifact_taken" },

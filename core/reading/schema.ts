@@ -11,7 +11,7 @@ import { Quality } from "./quality.ts";
 import type { Rows } from "./rows/schema.ts";
 import { Warnings } from "./warning.ts";
 
-/** The ways in for a picture. */
+/** The fields by which a call can give a picture. */
 const pictures = ["image_base64", "image_ref", "image_url"] as const;
 
 /** Readers of PDF use the first 127 bytes of a password at most (ISO 32000-2, 7.6.4.3.3). */
@@ -101,7 +101,7 @@ export const StoredError = z
   .object({
     code: z.enum(Object.keys(codes) as [keyof typeof codes]),
     message: z.string(),
-    // Its type alone: no function needs the whole schema (3 KB), which the document puts here (scripts/openapi).
+    // Only its type: no function needs the whole schema (3 KB), which the document puts here (scripts/openapi).
     details: (z.record(z.string(), z.unknown()) as unknown as z.ZodType<ErrorDetails>).optional(),
   })
   .meta({ id: "StoredError", description: "Why an extract failed; the codes are those of error answers." });
@@ -110,7 +110,7 @@ export const StoredError = z
 export interface PartAnswer {
   /** From 1. */
   pages: number[];
-  /** Of a receipt that was cut out of its page, in parts of the page as it is seen. */
+  /** For a receipt that was cut out of its page: its box, as shares of the upright page. */
   box?: { x: number; y: number; width: number; height: number } | undefined;
   status: "succeeded" | "failed";
   result: Record<string, unknown> | null;
@@ -146,7 +146,7 @@ export const Extract = z
     schema_ok: z
       .boolean()
       .nullable()
-      .meta({ description: "Null where there is no whole answer that could be held to the schema." }),
+      .meta({ description: "Null if there is no whole answer to check against the schema." }),
     schema_errors: z.array(z.object({ path: z.string(), message: z.string() })),
     normalized: Schema.Normalized,
     checks: z.array(Schema.Check),
@@ -160,7 +160,7 @@ export const Extract = z
     model: z
       .string()
       .nullable()
-      .meta({ description: "Null, like the hashes, for a failure that asked nobody." }),
+      .meta({ description: "Null, like the hashes, for a failure before the model was asked." }),
     prompt_sha256: z.string().nullable(),
     schema_sha256: z.string().nullable(),
     image_sha256: z.string().nullable(),
@@ -214,17 +214,17 @@ export interface Sent {
   height: number;
   mime_type: string;
   bytes: number;
-  /** Clockwise degrees by which it was turned beyond EXIF; of older artifacts it is not known. */
+  /** Clockwise degrees by which it was turned beyond EXIF; missing in older artifacts. */
   turned?: number;
   /** The server fetched it from the bucket by itself. */
   by?: "url";
 }
 
-/** What a document's text layers say: evidence beside the answer, never a part of it. */
+/** The words of a document's text layers: evidence beside the answer, never a part of it. */
 export interface TextLayer {
   /** `words`: `x y width height text`, the box in parts of the page as it is seen, from its top left corner. */
   pages: { page: number; words: string[] }[];
-  /** True where not all words found room. */
+  /** True if there was no room for all words. */
   cut: boolean;
 }
 
@@ -239,11 +239,14 @@ export interface CallRecord {
   tile?: Tile;
   /** For an answer that continues one that used up its tokens: the number of rows of the list before it. */
   after_row?: number;
-  /** The call's answer does not count: it did not fit, or not to the rows before it, and was asked for again. */
+  /**
+   * True if the call's answer does not count: it was too long, or did not continue the rows before it, and was asked
+   * for again.
+   */
   repeated?: true;
 }
 
-/** One of several documents in a file, with how it came about. */
+/** One of several documents in a file, with the record of its calls. */
 export type StoredPart = PartAnswer &
   Pick<Artifact, "sent" | "sent_pages" | "calls" | "text_layer" | "raw_model_text" | "finish_reason">;
 
@@ -252,13 +255,13 @@ export type StoredPart = PartAnswer &
  * `raw_model_text`. Never image bytes or secrets.
  */
 export interface Artifact extends Omit<Extract, "documents"> {
-  /** Of a file that is several documents: each with what is needed to compute it again. */
+  /** For a file of several documents: each with what is needed to compute it again. */
   documents?: StoredPart[];
   /** The item of a run. An existing artifact counts only if all of these match. */
   run?: { run_id: string; run_uid: string; index: number };
   /** The run keeps a copy of the picture of its own. */
   kept?: boolean;
-  /** sha256 over what decides the answer; an artifact whose hash differs is of another call. */
+  /** sha256 over what determines the answer; an artifact with another hash belongs to another call. */
   payload_hash: string;
   /** Null if the picture could not be read at all. */
   input: {
@@ -275,20 +278,26 @@ export interface Artifact extends Omit<Extract, "documents"> {
     width: number;
     height: number;
     pages: number;
-    /** What came: pages that are pictures, or drawn. Missing in artifacts of older versions, as `page_sizes`. */
+    /**
+     * The kind of the input: a picture, or a document whose pages are drawn. Missing in older artifacts, like
+     * `page_sizes`.
+     */
     kind?: "picture" | "pdf";
     /** The sizes of the pages that were read, as stored: in pixels, or in points (1/72 inch) if the page is drawn. */
     page_sizes?: PageSize[];
   } | null;
-  /** The picture that was sent; null where none was, and of a document of several pages. */
+  /** The picture that was sent; null if none was, and for a document of several pages. */
   sent: Sent | null;
-  /** Of several pages, or of a page in tiles: what was sent of each, and with which call. `tile`: the part's number. */
+  /** For several pages, or a page in tiles: the picture of each, and its call. `tile`: the part's number. */
   sent_pages?: (Sent & { page: number; tile?: number; call: number })[];
-  /** Of several pages, and of an answer that goes on: each call's text. `raw_model_text` has all of them, one after the other. */
+  /**
+   * For several pages, and for an answer that was continued: each call's text. `raw_model_text` has all of them, one
+   * after the other.
+   */
   calls?: CallRecord[];
-  /** Of pages that are drawn and have words. */
+  /** For pages that are drawn and have words. */
   text_layer?: TextLayer;
-  /** What the model was told beside the pictures of a call, because words are not drawn on them. */
+  /** The file's text that the model got beside the pictures of a call, because words are not drawn on them. */
   file_texts?: { call: number; text: string }[];
   /** Null when the model was not asked. */
   request: {
@@ -303,6 +312,6 @@ export interface Artifact extends Omit<Extract, "documents"> {
   attempts: readonly unknown[];
   principal: { key_id: string; role: string };
   code_version: string;
-  /** The rules by which `normalized` and `checks` were computed; artifacts of before it was stored have none. */
+  /** The rules by which `normalized` and `checks` were computed; missing in older artifacts. */
   rules_version?: string;
 }

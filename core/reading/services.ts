@@ -14,6 +14,6 @@ export interface Services {
   times: Times;
   version: string;
   debugMode: boolean;
-  /** Another decoder than the instance's own. */
+  /** A decoder to use instead of the instance's own. */
   decoder?: Decoder | undefined;
 }

@@ -9,7 +9,7 @@ import type { Quality } from "./quality.ts";
 import type { CallRecord, PageSize, Sent } from "./schema.ts";
 import { type Identity, type Limits, Steps as StepsOf } from "./steps/steps.ts";
 
-/* One call to the model as it is stored, and as it is taken up again: the same outcome, without the model. */
+/* One call to the model, as it is stored and reused: the same outcome, without the model. */
 
 /** The calls about a document; its plan has the parts that go to one call each. */
 export type Steps = StepsOf<StoredCall, Piece[][]>;
@@ -22,7 +22,7 @@ export const openSteps = (
   limits: Limits | undefined,
 ): Promise<Steps> => StepsOf.open(bucket, log, identity, limits);
 
-/** What became known of the pages of a part while it was prepared; pieces by their names. */
+/** What was found out about the pages of a part while it was prepared; pieces by their names. */
 export interface Facts {
   sizes: PageSize[];
   blank: number[];
@@ -34,20 +34,20 @@ export interface Facts {
 
 export interface StoredCall {
   record: CallRecord;
-  /** What was to be asked for together, and without pages that are blank. */
+  /** The pieces of the call, before and after blank pages are left out. */
   part: Piece[];
   pieces: Piece[];
-  /** Of a file that is split, which of its parts it is about; from 0. */
+  /** For a file that is split: the index of the part, from 0. */
   unit?: number | undefined;
   facts: Facts;
-  /** What was said beside the pictures. */
+  /** The file's text that was sent beside the pictures. */
   fileText?: string | undefined;
   attempts: (AttemptRecord & { call: number })[];
   imageMs: number;
   inferenceMs: number;
   /** Absent where it ended with `error`. */
   answer?: Omit<Vision.Answer, "attempts">;
-  /** An outcome after which the work went on all the same. */
+  /** An outcome after which the work still continued. */
   error?: StoredError;
 }
 
@@ -68,7 +68,7 @@ export function outcomeOf(
   return { error: { code, message, details, fault, rawText, finishReason, usage, partial } };
 }
 
-/** The outcome as the call had it. */
+/** The outcome of the call, restored. */
 export function outcomeIn({
   answer,
   error,
@@ -77,7 +77,7 @@ export function outcomeIn({
   | { answer: Vision.Answer; error: undefined }
   | { answer: undefined; error: Vision.VisionError } {
   if (answer !== undefined) return { answer: { ...answer, attempts }, error: undefined };
-  if (error === undefined) throw new TypeError("a stored call has an answer or an error");
+  if (error === undefined) throw new TypeError("a stored call needs an answer or an error");
   const { code, message, details, ...rest } = error;
   const options = { ...rest, ...(details === undefined ? {} : { details }), attempts };
   return { answer: undefined, error: new Vision.VisionError(code, message, options) };

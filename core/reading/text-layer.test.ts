@@ -4,7 +4,7 @@ import * as Pdf from "#test/support/pdf";
 import * as TestBucket from "#test/support/test-bucket";
 import { TextLayers } from "./text-layer.ts";
 
-test("words are kept up to a bound over all pages, which says that it cut", async () => {
+test("words are kept up to a bound over all pages, and a cut is marked", async () => {
   const texts = [["Invoice 4711"], ["Total 12.50"]];
   const document = await Document.open(Pdf.pages(texts.map((text) => ({ content: Pdf.lines(text) }))));
   const layers = new TextLayers({ signal: new AbortController().signal, log: TestBucket.silent });

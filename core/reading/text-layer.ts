@@ -15,7 +15,7 @@ const perLine = 8;
 
 const sizeOf = (word: string) => Buffer.byteLength(JSON.stringify(word)) + perLine;
 
-/** The layers of several parts of a file, as far as there is room for them in its artifact. */
+/** The text layers of several parts of a file, cut to the room in its artifact. */
 export function bounded(layers: readonly TextLayer[], most = mostBytes): TextLayer[] {
   let left = most;
   return layers.map(({ pages, cut }) => {
@@ -38,13 +38,13 @@ interface Reader {
 }
 
 /**
- * The text layers of a document's drawn pages. It is evidence beside the model's answer and never a part of it: it may hold
- * layers that are switched off and texts in place of others, which no reader of the paper sees. Only of a page on which
- * words are not drawn, because their fonts are missing, does the model get the text beside the picture.
+ * The text layers of a document's drawn pages. It is evidence beside the model's answer and never a part of it: it may
+ * contain layers that are switched off and replacement texts, which no reader of the paper sees. The model gets the
+ * text beside the picture only for a page on which words are not drawn, because their fonts are missing.
  */
 export class TextLayers {
   readonly #work: Reader;
-  /** What the model was told, by page. */
+  /** The text that the model got, by page. */
   readonly #told = new Map<number, Told>();
   readonly #pages = new Map<number, Promise<Document.Text | undefined>>();
 
@@ -62,7 +62,7 @@ export class TextLayers {
     this.#pages.set(page, Promise.resolve(text));
   }
 
-  /** The layer of one page, once it is read. */
+  /** Waits for the layer of one page. */
   of(page: number): Promise<Document.Text | undefined> | undefined {
     return this.#pages.get(page);
   }
@@ -73,19 +73,19 @@ export class TextLayers {
     return Addition.optional(Document.text(page, { signal }), log, unread);
   }
 
-  /** Pages, in ascending order, with words where nothing is drawn because their fonts are not in the file. */
+  /** Pages, in ascending order, with words that are not drawn because their fonts are not in the file. */
   async withoutFonts(): Promise<number[]> {
     const found = await this.#found();
     return found.flatMap(([page, { undrawn }]) => (undrawn.length > 0 ? [page] : []));
   }
 
-  /** Words of this page are not drawn, although they were meant to be seen. */
+  /** True if words of this page are not drawn, although they are not hidden. */
   async isWithoutFonts(page: Document.Page): Promise<boolean> {
     this.read(page);
     return ((await this.#pages.get(page.number))?.undrawn.length ?? 0) > 0;
   }
 
-  /** What to say to the model about these pages beside their pictures; undefined where all words are drawn. */
+  /** The text for the model about these pages, beside their pictures; undefined if all words are drawn. */
   async said(pages: readonly Document.Page[]): Promise<string | undefined> {
     const texts: FileText.PageText[] = [];
     for (const page of pages) {
@@ -100,7 +100,7 @@ export class TextLayers {
     return first && FileText.said(texts, first.sha256 ?? "");
   }
 
-  /** Paths of values that stand in what the model was told alone, not among the words that are drawn. */
+  /** Paths of values that occur only in the text that the model got, and not among the drawn words. */
   async pathsFrom(result: unknown): Promise<string[]> {
     if (this.#told.size === 0) return [];
     const found = await this.#found();
@@ -111,7 +111,10 @@ export class TextLayers {
     return FileText.pathsFrom(result, told, drawn);
   }
 
-  /** What its words say of rows: the printed number, if it is one, and lines with amounts. Undefined without words. */
+  /**
+   * What a page's words show about its rows: the printed number, if there is exactly one, and lines with amounts.
+   * Undefined without words.
+   */
   async rows(): Promise<{ printed: number | null; seen: number } | undefined> {
     const pages = (await this.#found()).filter(([, { words }]) => words.length > 0);
     if (pages.length === 0) return undefined;
@@ -121,7 +124,7 @@ export class TextLayers {
     return { printed: printed.size === 1 ? ([...printed][0] ?? null) : null, seen };
   }
 
-  /** As the artifact has it; undefined where no page has words. */
+  /** The artifact's member; undefined if no page has words. */
   async record(most: number = mostBytes): Promise<TextLayer | undefined> {
     let left = most;
     const layer: TextLayer = { pages: [], cut: false };
@@ -158,7 +161,7 @@ interface Told {
   drawn: string[];
 }
 
-/** Without what no reader of the page sees: hidden text is where instructions to a model would stand. */
+/** Leaves out words that no reader of the page sees, because hidden text may contain instructions to a model. */
 function toldOf({ words, undrawn, hidden }: Document.Text): Told {
   const [missing, unseen] = [new Set(undrawn), new Set(hidden)];
   const seen = words.flatMap((word, i) => (unseen.has(i) ? [] : [{ ...word, isDrawn: !missing.has(i) }]));

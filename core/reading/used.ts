@@ -11,13 +11,12 @@ const nothing: Used = {
   pages: 0,
 };
 
-/** The record of a call to the model server, where there are several. */
+/** The record of one of several calls to the model server. */
 type Attempt = Partial<AttemptRecord & { call: number }>;
 
 /**
- * What an attempt used of the model, by its record. A server that was unavailable or refused the call did no work, so
- * an outage costs the key no time.
- * @param counted - of the calls about a long document, how many are counted already.
+ * The model usage of an attempt, by its record. A server that was unavailable or refused the call did no work, so an
+ * outage costs the key no time. @param counted - how many calls about a long document are counted already.
  */
 export function usedOf(artifact: Asked, counted = 0): Used {
   if (counted > 0) return usedAfter(artifact, counted);
@@ -34,7 +33,7 @@ export function usedOf(artifact: Asked, counted = 0): Used {
   };
 }
 
-/** What the calls after those used. Their times leave out the pauses between repeats. */
+/** The usage of the calls after those that are counted. Their times do not include the pauses between repeats. */
 function usedAfter(artifact: Asked, counted: number): Used {
   const attempts = (artifact.attempts as readonly Attempt[]).filter(({ call = 0 }) => call > counted);
   const sumOf = (of: (attempt: Attempt) => number | undefined) =>
@@ -48,13 +47,13 @@ function usedAfter(artifact: Asked, counted: number): Used {
   return { promptTokens, completionTokens, modelCalls: attempts.length, modelMs, imageBytes: 0, pages };
 }
 
-/** What an artifact says of how the model was asked. */
+/** The artifact's record of how the model was asked. */
 type Asked = Pick<Artifact, "usage" | "timings_ms" | "error" | "input" | "attempts"> & PagesAsked;
 type PagesAsked = Pick<Artifact, "result"> & Partial<Pick<Artifact, "sent" | "calls" | "documents">>;
 
 /**
- * How many pages the model read: those of all answers that count. Null where there was no answer.
- * @param after - only those that no call up to this one read.
+ * How many pages the model read: those of all answers that count. Null without an answer.
+ * @param after - only pages that no call up to this one read.
  */
 export function pagesOf({ result, sent, calls, documents }: PagesAsked, after = 0): number | null {
   const all = calls ?? documents?.flatMap((document) => document.calls ?? []);

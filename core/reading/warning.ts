@@ -39,7 +39,7 @@ const PagesDisagree = z
       .array(z.string())
       .meta({ description: "Paths of the fields; the first page that has one counts." }),
   })
-  .meta({ id: "PagesDisagree", description: "Two pages say different things in the head of the document." });
+  .meta({ id: "PagesDisagree", description: "The head of the document differs between two pages." });
 
 const TilesLimited = z
   .object({
@@ -48,13 +48,13 @@ const TilesLimited = z
   })
   .meta({
     id: "TilesLimited",
-    description: "Pages so long that print stays too small in 16 parts: send them in several pictures.",
+    description: "Pages so long that print is still too small in 16 parts: send them in several pictures.",
   });
 
 const RowsMissing = z.object({ code: z.literal("rows_missing"), reason: z.enum(reasons) }).meta({
   id: "RowsMissing",
   description:
-    "The rows of `result` are not those of the paper, by what it says itself: see `complete` and `rows`.",
+    "Evidence on the paper says that `result` lacks rows or has too many: see `complete` and `rows`.",
 });
 
 const SeveralReceipts = z
@@ -102,7 +102,7 @@ const FromTextLayer = z
   .meta({
     id: "FromTextLayer",
     description:
-      "Values that stand in the file's text alone, where nothing is drawn (`fonts_missing`): nobody who sees the page can compare them.",
+      "Values that are only in the file's text, where the page shows nothing (`fonts_missing`): they cannot be compared with the page.",
   });
 
 /** The closed list. Members are numbers and field paths, never values. */
@@ -127,7 +127,7 @@ export const Warnings = z.array(Warning).meta({
   description: "What was not read, or was changed; empty if there is nothing to report.",
 });
 
-/** Of a file: that it was broken, that one frame of several was read. */
+/** The warnings of a file: it was broken, or only one of several frames was read. */
 export const ofFile = ({ repaired, pages, frames }: File): Warning[] => [
   ...(repaired ? [{ code: "pdf_repaired" as const }] : []),
   ...(pages === 1 && frames > 1 ? [{ code: "pages_not_read" as const, read: 1, of: frames }] : []),
@@ -151,7 +151,7 @@ export function ofPages({
   ];
 }
 
-/** For an answer that succeeded. */
+/** The warnings of a successful answer. */
 export const ofRows = ({ complete, rows }: { complete?: boolean | null; rows?: Rows }): Warning[] =>
   complete === false && rows !== undefined ? [{ code: "rows_missing", reason: rows.reason }] : [];
 
@@ -173,7 +173,7 @@ export function told(warning: Warning): string {
     case "embedded_not_read":
       return `its e-invoice cannot be read: ${warning.reason}`;
     case "pages_disagree":
-      return `pages say different things: ${warning.fields.join(", ")}`;
+      return `pages differ: ${warning.fields.join(", ")}`;
     case "several_receipts":
       return `${warning.found} receipts lie on it, which were read as one: split reads each on its own`;
     case "pdf_repaired":

@@ -8,7 +8,7 @@ import type { Piece } from "./pages.ts";
 import type { Artifact } from "./schema.ts";
 import type { Steps } from "./stored-call.ts";
 
-/** One document, one task, and how long there is. */
+/** One document, one task, and the time for it. */
 export interface Work {
   task: Task.Task;
   document: Document.Document;
@@ -23,17 +23,17 @@ export interface Work {
   log: Log;
   /** The caller's debug options; `task` already contains their changes. */
   debug?: Override.Debug | undefined;
-  /** False: the pages are not looked at. */
+  /** If false, the pages are not looked at. */
   look?: boolean | undefined;
-  /** `auto`: receipts on one picture, and documents among pages, are read apart. */
+  /** `auto`: several receipts on one picture, and several documents in one file, are read separately. */
   split?: Split | undefined;
-  /** The work is one part of a file that is split. */
+  /** Set if the work is one part of a file that is split. */
   part?: Part | undefined;
-  /** Where the calls about a long document are stored; undefined where it is asked for once. */
+  /** Where the calls about a long document are stored; undefined if there is only one step. */
   steps?: Steps | undefined;
   /** A lost connection ends the attempt, so that the picture can be asked alone. */
   endOnSuspect?: boolean | undefined;
-  /** A caller waits, and what takes longer goes on in the queue: an attempt that runs out of time is none lost. */
+  /** True if a caller waits: an attempt that runs out of time continues in the queue and is not lost. */
   handsOver?: boolean | undefined;
   /** Instead of the task's own validation. */
   validate?: OwnSchema.Overridden["validate"] | undefined;
@@ -43,7 +43,7 @@ export interface Work {
 interface Part {
   /** Counted from 0. */
   at: number;
-  /** No part before it has print: what the file carries as a whole stands with this one. */
+  /** True if no part before it has print: the contents of the file as a whole are listed with this part. */
   isFirst: boolean;
   /** The parts of the whole file, in their order. */
   plan: Piece[][];
@@ -51,5 +51,5 @@ interface Part {
   callsBefore: number;
 }
 
-/** How the model is asked; what the artifact says of it. */
+/** How the model is asked, as recorded in the artifact. */
 export type Settings = NonNullable<Artifact["request"]>;

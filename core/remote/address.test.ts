@@ -12,7 +12,7 @@ describe("the public internet", () => {
     "2606:4700::1111",
     "2a00:1450:4001::1",
   ];
-  test.each(open)("%s belongs to it", (address) => expect(isPublic(address)).toBe(true));
+  test.each(open)("%s is on the public internet", (address) => expect(isPublic(address)).toBe(true));
 
   const closed: [string, string][] = [
     ["0.0.0.0", "unspecified"],
@@ -65,7 +65,9 @@ describe("the public internet", () => {
     ["fec0::1", "site-local"],
     ["ff02::1", "multicast"],
   ];
-  test.each(closed)("%s does not: %s", (address) => expect(isPublic(address)).toBe(false));
+  test.each(closed)("%s is not on the public internet: %s", (address) =>
+    expect(isPublic(address)).toBe(false),
+  );
 
   test("a text that is not in a resolver's notation is not an address", () => {
     for (const text of [

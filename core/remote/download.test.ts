@@ -64,7 +64,7 @@ describe("a download", () => {
     expect(lines.at(-1)).toEqual({ bytes: 9, redirects: 0, duration_ms: expect.any(Number) });
   });
 
-  test("connects to the address that was checked, though the name has another one by now", async () => {
+  test("connects to the address that was checked, although the name resolves to another one by then", async () => {
     const port = await serve((_request, response) => void response.end("checked"));
     const found = [addressesOf("127.0.0.1"), addressesOf("127.0.0.2")];
     const world = loopback(async () => found.shift() ?? []);
@@ -73,7 +73,7 @@ describe("a download", () => {
     expect(world.allows).toHaveBeenLastCalledWith("127.0.0.1");
   });
 
-  test("gives up a connection that leads elsewhere than was checked", async () => {
+  test("drops a connection to an address that was not checked", async () => {
     const port = await serve((_request, response) => void response.end("never"));
     // Allowed by the resolver, refused when the socket shows the address.
     let asked = 0;
@@ -81,7 +81,7 @@ describe("a download", () => {
     expect(reasonOf(error)).toBe("url_unreachable");
   });
 
-  test("follows three redirects, and cookies and bodies of those on the way do not matter", async () => {
+  test("follows three redirects, and ignores the cookies and bodies of redirect answers", async () => {
     const port = await serve(({ url, headers }, response) => {
       const n = Number(url?.slice(1));
       if (n === 3) return void response.end(`cookie: ${headers.cookie}`);
@@ -122,7 +122,7 @@ describe("a download", () => {
     ).toBe("address_not_allowed");
   });
 
-  test("a host of the list leads to none that is not on it", async () => {
+  test("a listed host cannot redirect to a host that is not listed", async () => {
     const asked: string[] = [];
     const port = await serve(({ url, headers }, response) => {
       asked.push(`${headers.host?.split(":")[0]}${url}`);
@@ -213,7 +213,7 @@ describe("a download", () => {
     for (const { seen } of [head, body]) await expect.poll(() => seen.closed).toBe(1);
   });
 
-  test("that fails says how, never where", async () => {
+  test("that fails says why, and names no host", async () => {
     const status = await serve(
       (_request, response) => void response.writeHead(404).end("no such picture in /srv/secret"),
     );

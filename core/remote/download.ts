@@ -24,7 +24,7 @@ const messages: Record<Reason, string> = {
     "only http and https URLs of public hosts, without user name or password, on the scheme's own port",
   host_not_allowed: "the host, or one that it redirects to, is not in IMAGE_URL_HOSTS",
   address_not_allowed: "the host is not on the public internet",
-  url_unreachable: "the host did not answer, or broke off",
+  url_unreachable: "the host did not answer, or closed the connection early",
   url_timeout: "the picture did not arrive in time",
   url_status: "the host answered with another status than 200",
   content_encoding: "the host sent a compressed body",

@@ -2,7 +2,7 @@ import * as net from "node:net";
 import { describe, expect, test, vi } from "vitest";
 import { internet, lines, reasonOf, refusal } from "./download-for-tests.ts";
 
-describe("a URL that points at us", () => {
+describe("a URL into our own network", () => {
   const notAllowed = "url_not_allowed";
   const noAddress = "address_not_allowed";
   const hostile: [string, string][] = [
@@ -117,7 +117,7 @@ describe("a URL that points at us", () => {
     ["http://127.0.0.1:80/x", noAddress],
     ["http://127.0.0.1:8000/x", notAllowed],
     ["http://pictures.example:99999/x", "url_invalid"],
-    // Public names, private addresses.
+    // Public names that resolve to private addresses.
     ["http://127.0.0.1.nip.example/x", noAddress],
     ["http://loopback6.example/x", noAddress],
     ["http://mapped.example/x", noAddress],

@@ -18,7 +18,7 @@ export function differences(stored: unknown, now: unknown, path = ""): Differenc
     const found = namesOf(stored, now).flatMap((name) =>
       differences(stored[name], now[name], [...here, name].join(".")),
     );
-    // Every member is the same: their order is not.
+    // All members are equal; only their order differs.
     if (found.length > 0) return found;
   }
   return [

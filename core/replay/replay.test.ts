@@ -140,7 +140,7 @@ test("an artifact that cannot be replayed has a reason", async () => {
   ]);
 });
 
-test("an attempt that the server broke off has no answer, although its text holds an object", async () => {
+test("an attempt that the server ended early has no answer, although its text contains an object", async () => {
   const artifact = await artifactOf(ModelServer.json(fields));
   const broken: Artifact = {
     ...{
@@ -157,7 +157,7 @@ test("an attempt that the server broke off has no answer, although its text hold
   expect((await replay(broken, "1")).outcome).toBe("same");
 });
 
-test("another prompt or schema of the task is said, and is not a difference by itself", async () => {
+test("another prompt or schema of the task is reported, and is not a difference by itself", async () => {
   const artifact = await artifactOf(ModelServer.json(fields));
   expect(await replay({ ...artifact, prompt_sha256: "0", schema_sha256: "0" }, "1")).toMatchObject({
     ...{ outcome: "same", prompt_changed: true, schema_changed: true },

@@ -34,9 +34,9 @@ export interface Replayed {
   code_version: { stored: string | null; now: string };
   /** The rules of values and checks, likewise. If they differ, computed values may differ. */
   rules_version: { stored: string | null; now: string };
-  /** True where the task has another prompt now: the model would be asked something else. */
+  /** True if the task has another prompt now, so that the model would be asked something else. */
   prompt_changed: boolean;
-  /** True where the task, or the caller's schema, is held to another schema now. */
+  /** True if answers of the task, or of the caller's schema, are checked against another schema now. */
   schema_changed: boolean;
 }
 
@@ -87,7 +87,7 @@ export async function replay(artifact: Artifact, version: string): Promise<Repla
   };
 }
 
-/** With what its rows are worth, by what was seen of the paper then. Older artifacts do not say. */
+/** Includes the row accounting, from what was seen of the paper at that time. Older artifacts do not have it. */
 async function accountedOf(
   { rows, error }: Artifact,
   { unclear, ...computed }: Parts & { unclear?: boolean },
@@ -114,7 +114,7 @@ async function differencesOf(
   );
 }
 
-/** Of a file that is several documents: each is computed again from its own texts, as an artifact of its own. */
+/** For a file of several documents: each is computed again from its own texts, like an artifact of its own. */
 async function differencesOfAll(
   artifact: Artifact,
   documents: readonly StoredPart[],
@@ -178,7 +178,7 @@ function ofCalls(
     return { ...none, result: value, complete: false, ...Examine.partial(about, { ...salvaged, value }) };
   }
   if (artifact.status === "failed") return none;
-  // As of one text: of the two readings the stored one counts.
+  // As for a single text: of the two possible objects, the stored one counts.
   const readings = [
     [extractJson, extractLast],
     [extractLast, extractJson],
@@ -206,8 +206,9 @@ const aboutOf = ([text]: readonly Continued.Text[]) => ({
 });
 
 /**
- * The one object of the model's text. An artifact does not say whether its text came as the answer or as reasoning, where
- * an object at the end is the answer (core/vision/reasoning.ts): of the two readings the stored one counts if it is there.
+ * The object in the model's text. An artifact does not say whether its text came as the answer or as reasoning,
+ * where an object at the end is the answer (core/vision/reasoning.ts). Of the two possible objects, the stored one
+ * counts if the text has it.
  */
 function objectIn({ status, result, error }: Artifact, text: string): Record<string, unknown> | undefined {
   // An attempt that was cut off by time or by the server has no answer, whatever its text contains.

@@ -61,7 +61,7 @@ describe("work whose retention is over", () => {
     expect(left).toHaveLength(4);
   });
 
-  test("so do ground truths, by the day on which they were made", async () => {
+  test("ground truths are removed, too, by the day on which they were made", async () => {
     const row = (gtId: string, keyId: string, days: number) => ({
       ...{ gtId, keyId, name: "n", sha256: "s", records: 1, bytes: 2, imageKey: "file" },
       ...{ objectKey: `ground_truths/${keyId}/${gtId}.jsonl`, createdAt: daysAgo(days) },
@@ -128,7 +128,7 @@ describe("a long history", () => {
     await stores.db.client.execute("DELETE FROM extract WHERE request_id = 'many-7'");
   });
 
-  test("of runs that reruns read does not block others", async () => {
+  test("includes runs that reruns still read; these stay and do not block others", async () => {
     const ended = { state: "succeeded" as const, createdAt: daysAgo(41), finishedAt: daysAgo(41) };
     for (let i = 0; i < 5; i += 1) {
       await stores.insert({ ...ended, runId: `read-${i}` }, []);

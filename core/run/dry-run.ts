@@ -6,11 +6,11 @@ export const DryRun = z
   .object({
     dry_run: z.literal(true),
     is_known: z.boolean().meta({
-      description: "An earlier call made this very run: the call itself would answer with it.",
+      description: "True if an earlier call made this run already: the call would answer with that run.",
     }),
     items: z.int().nullable().meta({
       description:
-        "How many items the run would have; null without a source, and for one that is so large that it is checked after the call.",
+        "How many items the run would have; null without a source, and for a source that is too large to be checked within the call.",
     }),
     skipped: Skipped.nullable().meta({ description: "As in a run of `images_dir`; null for other sources." }),
     labels: z
@@ -18,7 +18,7 @@ export const DryRun = z
         gt_id: z.string().nullable().meta({ description: "Null for a `gt_path`." }),
         name: z.string().nullable(),
         records: z.int().nullable().meta({
-          description: "Null where they are so many that the call had no time to read them all.",
+          description: "Null if there are too many to read all within the call.",
         }),
       })
       .nullable()

@@ -22,7 +22,7 @@ export const fields = {
     pattern: DataRoot.keyPattern,
     maxLength: DataRoot.maxBytes,
     description:
-      "In the place of `gt_id`: a key under the data root, JSON or JSON lines. Needs the scope `debug:run` and `DEBUG_MODE=1`.",
+      "Instead of `gt_id`: a key under the data root, JSON or JSON lines. Needs the scope `debug:run` and `DEBUG_MODE=1`.",
   }),
   gt_image_key: Schema.ImageKey.optional().meta({
     description:
@@ -30,7 +30,7 @@ export const fields = {
   }),
 };
 
-/** What a call says about labels. */
+/** The fields of a call that name labels. */
 export interface Wish {
   gt_id?: string | undefined;
   gt_path?: string | undefined;

@@ -83,7 +83,7 @@ export const runTable = sqliteTable(
     epoch: integer("epoch").notNull(),
     /** Part of the deduplication id of orders to the planner. Each planner raises it before it reads anything else. */
     planN: count("plan_n"),
-    /** On auto: the most slots that it may get. */
+    /** For a run on auto: the most slots that it may get. */
     concurrency: integer("concurrency").notNull(),
     /** The slots in force of a run on auto (#core/run/slots/adjust); null: as many as `concurrency`. */
     slots: integer("slots"),
@@ -103,7 +103,7 @@ export const runTable = sqliteTable(
     look: integer("look", { mode: "boolean" }),
     /** Whether its files may be several documents; null: they are read as one each. */
     split: text("split", { enum: ["auto", "never"] }),
-    /** Documents with more pages than this fail; null: as many as an item may have. */
+    /** Documents with more pages than this fail; null: the limit of an item. */
     maxPages: integer("max_pages"),
     /** The labels for the evaluation at its end; null without an evaluation. */
     evaluateBy: text("evaluate_by", { mode: "json" }).$type<EvaluateBy>(),
@@ -176,7 +176,9 @@ export const runTable = sqliteTable(
 export const runsBy = (name: "run_open" | "run_waiting" | "run_untold" | "run_expires" | "run_look_again") =>
   sql`${runTable} INDEXED BY ${sql.identifier(name)}`;
 
-/** What the answer says of its own worth: whether its rows are all there, and whether the picture could be read well. */
+/**
+ * The answer's statements about its quality: whether all rows are there, and whether the picture could be read well.
+ */
 export type Assessment = Partial<Pick<Extract, "complete" | "rows" | "quality">>;
 
 export const itemTable = sqliteTable(

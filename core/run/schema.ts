@@ -115,7 +115,7 @@ const common = {
     }),
   expires_after: z.int(lifetime).min(60, lifetime).max(3_153_600_000, lifetime).optional().meta({
     description:
-      "So many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Otherwise it stays until you delete it, or as long as things are kept for your key.",
+      "This many seconds after its end the run is deleted, with all that belongs to it, and its id is free again. Without it, the run stays until you delete it, or until your key's retention ends.",
   }),
   ...EvaluateBy.fields,
   webhook_url: z.string().min(1).max(2048).optional().meta({
@@ -133,7 +133,7 @@ export const BatchRequest = z
       description:
         "True: everything is checked, the labels with all of their records, and no run is made. Then the source may be left out, for a check before the pictures are uploaded.",
     }),
-    limit: z.int().min(1).optional().meta({ description: "Only the first so many items." }),
+    limit: z.int().min(1).optional().meta({ description: "Only this many items, from the first on." }),
     manifest: z
       .array(ManifestLine)
       .min(1)
@@ -385,14 +385,14 @@ export const Item = z
     embedded: Extract.shape.embedded,
     error: StoredError.nullable(),
     model: z.string().nullable().meta({
-      description: "What the model server calls itself. Null where it was not asked, and in lists.",
+      description:
+        "The model's name, as the server reports it. Null if the model was not asked, and in lists.",
     }),
     prompt_sha256: z.string().nullable().meta({ description: "Null where the model was not asked." }),
     schema_sha256: z.string().nullable().meta({ description: "Null where the model was not asked." }),
-    image_sha256: z
-      .string()
-      .nullable()
-      .meta({ description: "Of the picture as it came. Null where it could not be read, and in lists." }),
+    image_sha256: z.string().nullable().meta({
+      description: "sha256 of the picture as received. Null if it could not be read, and in lists.",
+    }),
     attempts: z.int().meta({ description: "Attempts that counted; waiting for the model server does not." }),
     timings_ms: z.object({ total: z.int(), image: z.int(), inference: z.int(), validate: z.int() }),
     usage: Usage,

@@ -4,19 +4,19 @@ import * as z from "zod";
 
 /** Why a file of a folder was left out, in words. Later versions may add reasons. */
 export const reasons = {
-  excluded_by_glob: "names that do not fit the glob",
+  excluded_by_glob: "names that do not match the glob",
   excluded_by_exts: "extensions that exts does not name",
   hidden: "names that begin with a dot",
   system: "files of systems and viewers, such as Thumbs.db",
   not_supported: "documents and pictures of types that are not read, such as DOCX and JPEG XL",
-  not_what_it_is_called: "called like a picture, but none by the first bytes",
-  no_picture: "no pictures by their first bytes",
+  not_what_it_is_called: "named like a picture, but the first bytes are not one's",
+  no_picture: "files whose first bytes are not a picture's",
   empty: "empty files",
   unreadable: "files that cannot be read",
   link_out: "links that lead out of the folder, or nowhere",
   link_to_folder: "links to folders, which are not followed",
-  no_file: "no files (pipes, sockets, devices)",
-  not_looked_at: "files without the extension of a picture, too many to look inside",
+  no_file: "special files (pipes, sockets, devices)",
+  not_looked_at: "files without the extension of a picture, too many to read their first bytes",
 } as const;
 export type Reason = keyof typeof reasons;
 
@@ -37,7 +37,7 @@ export const Skipped = z
   .meta({
     id: "Skipped",
     description:
-      "What lies in the folder and did not become an item. Behind the last item that `limit` let in nothing was looked at.",
+      "Files of the folder that did not become items. Files after the last item within `limit` are not counted.",
   });
 export type Skipped = z.output<typeof Skipped>;
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { batches } from "#spec/limits";
 
-/** Names of a caller's for what an item belongs to (`{"store": "12"}`), and their values. */
+/** Tags: names chosen by the caller, with values, for what an item belongs to (`{"store": "12"}`). */
 export type Tags = Readonly<Record<string, string>>;
 
 const { tags: most, tagNameLength, tagValueLength } = batches;
@@ -18,9 +18,9 @@ const Value = z
   .string()
   .max(tagValueLength)
   .refine((text) => !/[\p{Cc}\p{Cs}]/u.test(text), "control characters are not allowed")
-  // A blank value is in no slice, so that it would be dropped in silence.
+  // A blank value belongs to no slice, so it would be silently ignored.
   .refine((text) => /\S/.test(text), "must not be blank")
-  // Both for engines without classes of Unicode.
+  // Both patterns, for engines without Unicode classes.
   .meta({ pattern: `^[^${control}]*[^${control}\\x20\\xa0][^${control}]*$` });
 
 /** The tags of a manifest's line: they come back with the item, and are slices of its evaluations. */
@@ -32,10 +32,10 @@ export const Tags = z
     description: `What the item belongs to, such as \`{"store": "12"}\`: it comes back in the results, and evaluations have the figures of each value.`,
   });
 
-/** zod leaves this name out of a record without a word, and no object should have it. */
+/** zod silently leaves this name out of a record, and no object should have it. */
 const unsafe = "__proto__";
 
-/** What is wrong with the tags of a line, as far as the schema does not see it. */
+/** The mistakes in the tags of a line that the schema cannot express. */
 export function problem(line: unknown): { path: string; message: string } | undefined {
   const tags = typeof line === "object" && line !== null && "tags" in line ? line.tags : undefined;
   const found = typeof tags === "object" && tags !== null && Object.hasOwn(tags, unsafe);

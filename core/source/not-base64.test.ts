@@ -16,17 +16,17 @@ test.each([
   ["a file as text", "\ufffd\ufffdsecret\0", "is the file's bytes as text"],
   ["base64 in a query", "secret%2Bsecret%3D", "is percent-encoded"],
   ["base64url", "se_cret-AAAA", "is base64url: write + for -"],
-  ["two pictures", "AAAA=secret=", "has more behind its end"],
-  ["a part", "AAAAA", "is base64 that breaks off"],
+  ["two pictures", "AAAA=secret=", "has more after its end"],
+  ["a part", "AAAAA", "is base64 that is cut off"],
   ["words", "no secret pictures1", "is not base64: send what"],
   [
     "a picture whose + became blanks",
     `${"AAAA BBB".repeat(40)}A`,
-    "is base64 that breaks off, or whose + became",
+    "is base64 that is cut off, or whose + became",
   ],
   ["a data URL without base64", "data:image/png,secret", "is a data URL without base64"],
   ["anything else", "secret!", "is not base64: send what `base64 photo.jpg` prints"],
-])("image_base64 with %s is told so, and not repeated", (_, given, told) => {
+])("image_base64 with %s is refused with this reason, and the value is not repeated", (_, given, told) => {
   const problem = (() => {
     try {
       decode(given);

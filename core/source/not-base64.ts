@@ -23,7 +23,7 @@ const looks: readonly (readonly [RegExp, string])[] = [
   [/(?![\t\n\r])\p{Cc}|\ufffd|^(?:GIF8|RIFF|%PDF)/u, `is the file's bytes as text, not their base64: ${way}`],
   [/%[0-9a-f]{2}/i, "is percent-encoded: leave that out"],
   [/^[\w-]*[-_][\w-]*=*$/, "is base64url: write + for - and / for _"],
-  [/=[^=]/, "has more behind its end: one picture, encoded once as a whole"],
+  [/=[^=]/, "has more after its end: send one picture, encoded as a whole"],
 ];
 
 /** No picture is shorter in base64. */
@@ -41,6 +41,6 @@ export function problemOf(text: string): string {
   return !isWords &&
     /^[A-Za-z0-9+/\s]+={0,2}$/.test(text.slice(0, 4096)) &&
     /^[A-Za-z0-9+/\s]*={0,2}$/.test(text.slice(-4096))
-    ? "is base64 that breaks off, or whose + became blanks: send it whole, in JSON or a form"
+    ? "is base64 that is cut off, or whose + became blanks: send it whole, in JSON or a form"
     : `is not base64: ${way}`;
 }

@@ -27,7 +27,7 @@ describe("image_base64", () => {
     expect(Source.decode(`DATA:;BASE64,${text}`).declaredMimeType).toBeUndefined();
   });
 
-  test("that is none is refused, and one that is too large before it is decoded", () => {
+  test("that is not valid is refused; one that is too large is refused before it is decoded", () => {
     for (const text of [
       "a",
       "ab=c",
@@ -40,7 +40,7 @@ describe("image_base64", () => {
     ]) {
       expect(codeOf(text), text).toBe("invalid_request");
     }
-    // Any mixture of letters, ends, blanks and what is no base64.
+    // Any mixture of base64 letters, padding, blanks and other characters.
     const letters = [..."ABz9+/==-_!é中\n \0"];
     for (let n = 1; n < 20_000; n += 1) {
       const text = Array.from(

@@ -40,9 +40,9 @@ export function decode(text: string): { bytes: Uint8Array; declaredMimeType: str
 }
 
 /**
- * Node passes over what is not base64, so that less comes out than the length promises. It also takes base64url, and the
- * low bytes of other letters. A regular expression over 4 MB takes as long as decoding a picture, so it judges only texts
- * that end in an unusual way or have another number of bytes.
+ * Node skips characters that are not base64, so that there are fewer bytes than the length of the text implies. It also
+ * accepts base64url, and the low bytes of other characters. A regular expression over 4 MB takes as long as decoding a
+ * picture, so it checks only texts with an unusual end or an unexpected number of bytes.
  */
 function isBase64(text: string, { expected, decoded }: { expected: number; decoded: number }): boolean {
   const isUsual = text.length % 4 === 0 || !text.endsWith("=");
@@ -73,9 +73,9 @@ export interface StoredInput {
   debug: Debug | null;
   /** The pages that the caller chose; missing: all. */
   pages?: number[];
-  /** False: no look at the picture; of older hand-overs it is missing. */
+  /** False: the picture is not looked at. Missing in hand-overs of older versions. */
   look?: boolean | undefined;
-  /** Whether it may be several documents; of older hand-overs it is missing. */
+  /** Whether the file may be several documents. Missing in hand-overs of older versions. */
   split?: Split | undefined;
   principalRole: string;
 }

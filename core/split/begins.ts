@@ -3,42 +3,46 @@ import type { Work } from "#core/reading/work";
 import { joined, type Read } from "./parts.ts";
 
 /*
- * Whether a page begins another document than the pages before it. Only what the pages say decides: a page without a merchant and
- * a number of its own goes on with the document before it.
+ * Decides whether a page begins another document, from the values of the pages alone: a page without a merchant and a
+ * number of its own continues the document before it.
  */
 
-/** Names of the fields that tell documents apart, over all tasks; in a caller's own schema they count likewise. */
+/** Names of the fields that tell documents apart, over all tasks; they are used in a caller's own schema, too. */
 const parties = new Set([
   ...["merchant", "merchant.name", "supplier", "supplier.name", "company", "vendor", "vendor.name"],
 ]);
 const numbers = ["invoice_number", "receipt_number", "number"];
-/** Another day or time is another receipt where both pages have a total: pages of one document have one. */
+/**
+ * Another day or time means another receipt only if both pages have a total, because the pages of one document have one
+ * total.
+ */
 const times = new Set(["date", "invoice_date", "time"]);
 const totals = ["total", "totals.total"];
 
 type Value = Record<string, unknown>;
 
-/** The page goes on with the document before it. */
+/** True if the page continues the document before it. */
 export async function goesOn(work: Work, document: readonly Read[], read: Read): Promise<boolean> {
   if (document.some(({ unit }) => unit.box !== undefined) || read.unit.box !== undefined) return false;
   const { answer, record } = read.performed;
   if (isFirst(record.text_layer)) return false;
   const [before, value] = [(await joined(work, document))?.value, answer.result];
-  // A page that was not read may be the rest of a document that has no total yet, which then is not read either.
+  // A page that could not be read may be the rest of a document without a total; then that document counts as not read,
+  // too.
   if (value === null) return before === undefined || !hasTotal(before);
   if (before === undefined) return !hasHead(value);
   const disagree = (await joined(work, [...document, read]))?.disagree ?? [];
   return !begins(before, value, disagree);
 }
 
-/** @param disagree - paths of the fields of which the two say different things (Merge). */
+/** @param disagree - paths of the fields whose values differ between the two (Merge). */
 function begins(before: Value, page: Value, disagree: readonly string[]): boolean {
   if (disagree.some((path) => parties.has(path))) return true;
   if (numbers.some((path) => isOtherNumber(valueAt(before, path), valueAt(page, path)))) return true;
   return disagree.some((path) => times.has(path)) && hasTotal(before) && hasTotal(page);
 }
 
-/** Neither is the end of the other: `RE-17` and `17` are one number, `14` and `4` are two. */
+/** True if neither number is the end of the other: `RE-17` and `17` are the same number, `14` and `4` are not. */
 function isOtherNumber(one: unknown, other: unknown): boolean {
   if (!isGiven(one) || !isGiven(other)) return false;
   const [a, b] = [partsOf(one), partsOf(other)];
@@ -73,7 +77,7 @@ function valueAt(value: unknown, path: string): unknown {
 const ofPages =
   /\b(?:page|seite|blatt|página|pagina|pág\.?|pag\.?|side|sida|strona)\s*:?\s*1\s*(?:of|von|de|di|av|af|z|\/)\s*\d{1,3}\b/iu;
 
-/** The words of the page say that it is the first of its document. */
+/** True if the page's text says that it is the first page of its document. */
 function isFirst(layer: TextLayer | undefined): boolean {
   const words =
     layer?.pages.flatMap((page) => page.words.map((word) => word.split(" ").slice(4).join(" "))) ?? [];

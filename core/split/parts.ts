@@ -7,14 +7,14 @@ import { ofRows, type Warning } from "#core/reading/warning";
 import type { Work } from "#core/reading/work";
 import type { Unit } from "./units.ts";
 
-/* One document of several: what was read of its pages, as one answer and one record of it. */
+/* One of several documents in a file: the answers of its pages, joined into one answer and one record. */
 
 export interface Read {
   unit: Unit;
   performed: Performed;
 }
 
-/** What the pages that have an answer say together; undefined where none has one. */
+/** The joined value of the pages that have an answer; undefined if none has one. */
 export async function joined(
   work: Work,
   reads: readonly Read[],
@@ -57,7 +57,7 @@ export async function partOf(work: Work, reads: readonly Read[], at: number): Pr
   return { ...head, ...(await answerOf(work, reads, embedded)), ...embedded, ...pagesOf(reads) };
 }
 
-/** Of all of them together. */
+/** Of all pages together. */
 export function usageOf(reads: readonly Read[]): StoredPart["usage"] {
   const sum = (of: keyof StoredPart["usage"]) =>
     reads.reduce((total, { performed }) => total + performed.answer.usage[of], 0);
@@ -90,7 +90,7 @@ async function answerOf(
   const answers = reads.map(({ performed }) => performed.answer);
   const qualities = answers.flatMap(({ quality }) => quality ?? []);
   const quality = qualities.length === 0 ? null : qualityOfAll(qualities);
-  // Whether rows are missing is a matter of the whole document.
+  // Missing rows are determined for the whole document.
   const warnings = answers.flatMap((answer) => answer.warnings.filter(({ code }) => code !== "rows_missing"));
   const isWhole = reads.every(({ performed: { error } }) => error === undefined);
   const both = isWhole ? await joined(work, reads) : undefined;
@@ -117,7 +117,7 @@ async function answerOf(
   };
 }
 
-/** What the pages say of their rows: the printed number stands on one of them, lines with amounts are added up. */
+/** What the pages show about their rows: the printed number is on one of them; lines with amounts are added up. */
 function evidenceOf(answers: readonly Performed["answer"][]): {
   printed: number | null;
   seen: number | null;
@@ -140,7 +140,7 @@ function recordOf(record: Performed["record"]) {
   };
 }
 
-/** The record of several pages, as of a document whose pages were asked for one by one. */
+/** The record of several pages, like that of a document whose pages were asked for one by one. */
 function pagesOf(
   reads: readonly Read[],
 ): Pick<StoredPart, "sent" | "sent_pages" | "calls" | "text_layer" | "raw_model_text" | "finish_reason"> {

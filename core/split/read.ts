@@ -4,7 +4,8 @@ import type { Work } from "#core/reading/work";
 import { performApart } from "./split.ts";
 
 /**
- * Reads a file as the caller wishes: as one document, or as those that it is. Never throws for a fault of either.
+ * Reads a file as the caller asked: as one document, or as the documents that it contains. Never throws for a fault of
+ * either.
  * @throws Steps.Overtaken if another worker goes on with the document.
  */
 export const read = (model: Config.Model, work: Work): Promise<Performed> =>

@@ -82,7 +82,7 @@ test("each receipt on a picture has an answer of its own, with its place; the wh
     const picture = /data:image[^"]*/.exec(JSON.stringify(request.body))?.[0] ?? "";
     if (!seen.includes(picture)) seen.push(picture);
     const n = seen.indexOf(picture) + 1;
-    // The second receipt stays unread, however often it is asked for.
+    // The model never gives a usable answer for the second receipt.
     return n === 2 ? ModelServer.text("no JSON") : ModelServer.json(receipt({ total: `${n}.00` }));
   };
   const { error, answer, artifact } = await performed(bytes, "auto", true);
@@ -118,7 +118,7 @@ test("without split several receipts are read as one, and the answer says how ma
   expect(model.requests).toHaveLength(1);
 });
 
-/** What each page says. */
+/** The text of each page. */
 const pagesSay = (said: Record<number, object>) => {
   model.respond = async (request) => {
     const [page = 0] = await pagesOf(request);
@@ -174,7 +174,7 @@ test("a file whose model server goes away fails as a whole: it is tried again wi
   expect(answer.documents).toBeUndefined();
 });
 
-test("a page that could not be read costs its own document alone, and one that has no total yet", async () => {
+test("a page that could not be read makes only its own document fail, and the one before it if that has no total", async () => {
   const said: Record<number, object> = {
     1: { merchant: { name: "Alpha Ltd" }, receipt_number: "4", items: [{ name: "TEA" }] },
     3: { merchant: { name: "Alpha Ltd" }, receipt_number: "14", total: "3.00" },
@@ -197,7 +197,7 @@ test("a page that could not be read costs its own document alone, and one that h
     [[3], "succeeded", "3.00"],
     [[4], "succeeded", "4.00"],
   ]);
-  // Whether the second page goes on with the first is not known, so the first is not called whole.
+  // It is not known whether the second page continues the first, so the first is not reported as complete.
   expect(await read({})).toEqual([
     [[1, 2], "failed", undefined],
     [[3], "succeeded", "3.00"],
@@ -205,7 +205,7 @@ test("a page that could not be read costs its own document alone, and one that h
   ]);
 });
 
-test("a picture that the server refuses is the failure of its own document; a call that is wrong ends all", async () => {
+test("a picture that the server refuses makes only its own document fail; a call that is never accepted ends the whole file", async () => {
   model.respond = async (request) => {
     const [page = 0] = await pagesOf(request);
     if (page === 2) return ModelServer.error(400, "this picture is not for me");
@@ -217,7 +217,7 @@ test("a picture that the server refuses is the failure of its own document; a ca
   expect(answer.documents?.[1]).toMatchObject({ result: null, error: { code: "inference_failed" } });
 });
 
-test("what the file carries as a whole stands with the first document that has print", async () => {
+test("attachments of the whole file are listed with the first document that has print", async () => {
   const blank = { content: "" };
   const bill = (name: string) => ({ content: Pdf.lines([name, "Total 149,90 EUR"]) });
   const bytes = Pdf.pages([blank, bill("Quellwerk GmbH"), bill("Beta GmbH")], {
@@ -238,8 +238,10 @@ test("what the file carries as a whole stands with the first document that has p
   expect(await replay(artifact, "1")).toMatchObject({ outcome: "same", differences: [] });
 });
 
-describe("a split file that takes longer than one worker has", () => {
-  /** Workers in turn, until one comes to the end. @param dies - this worker is killed at its n-th call. */
+describe("a split file that takes longer than one worker may", () => {
+  /**
+   * Runs workers one after another until one finishes the file. @param dies - this worker is killed at its n-th call.
+   */
   const inTurn = async (
     bytes: Uint8Array,
     look: boolean,

@@ -13,14 +13,15 @@ import { partOf, type Read, usageOf } from "./parts.ts";
 import { planOf, type Unit, unitsOf } from "./units.ts";
 
 /*
- * A file that may be several documents (`split: auto`): receipts beside each other on a page are cut out, and pages that begin another
- * document are not joined to those before them. Each unit (a receipt that was cut out, or a page) is asked for by a call of its own,
- * in steps as long documents are (#core/reading/steps/steps); what belongs to one document is then joined as the pages of any document are.
+ * A file that may be several documents (`split: auto`): receipts beside each other on a page are cut out, and pages
+ * that begin another document are not joined to those before them. Each unit (a receipt that was cut out, or a page) is
+ * asked for by a call of its own, in steps as long documents are (#core/reading/steps/steps); the units of one document
+ * are then joined like the pages of any document.
  */
 
 /**
- * Reads a file, each of its documents apart. A file that is one document has the answer that it has without `split`, and so has one
- * page. Never throws for a fault of the document or the model.
+ * Reads each document of a file separately. A file of one document, or of one page, has the same answer as without
+ * `split`. Never throws for a fault of the document or the model.
  * @throws Steps.Overtaken if another worker goes on with the document.
  */
 export async function performApart(model: Config.Model, work: Work): Promise<Performed> {
@@ -52,8 +53,8 @@ export async function performApart(model: Config.Model, work: Work): Promise<Per
 }
 
 /**
- * Whether the failure is that of the whole file: the model server was away, time ran out, or the call itself is wrong. An answer that is
- * no JSON, or breaks off, and a picture that the server refuses are failures of one document alone.
+ * True if the whole file fails: the model server was away, time ran out, or the call itself is wrong. An answer that is
+ * not JSON or is cut off, and a picture that the server refuses, are failures of one document only.
  */
 function endsAll(error: AppError | undefined): boolean {
   if (error === undefined || error.code === "invalid_model_output") return false;
@@ -64,7 +65,7 @@ function endsAll(error: AppError | undefined): boolean {
 
 const isBlank = ({ performed }: Read): boolean => performed.error?.details?.reason === "blank_page";
 
-/** One outcome of all. */
+/** One outcome for the whole file. */
 async function summed(model: Config.Model, work: Work, reads: readonly Read[]): Promise<Performed> {
   const all = together(model, work, reads);
   const ended = reads.find(({ performed }) => endsAll(performed.error))?.performed.error;
@@ -87,7 +88,7 @@ async function summed(model: Config.Model, work: Work, reads: readonly Read[]): 
   return one !== undefined && parts.length === 1 ? asOne(all, one, printed) : asSeveral(all, parts, printed);
 }
 
-/** What is added up over all units, whatever they say. */
+/** The counts that are added up over all units, whatever their outcome. */
 function together(model: Config.Model, work: Work, reads: readonly Read[]): Performed {
   const base = unperformed(model, work);
   const performed = reads.map((read) => read.performed);
@@ -144,7 +145,7 @@ function asOne(all: Performed, part: StoredPart, reads: readonly Read[]): Perfor
 /** No document stands for the file: `result` is null. It failed only where all of them did. */
 function asSeveral(all: Performed, documents: StoredPart[], reads: readonly Read[]): Performed {
   const isFailed = documents.every(({ status }) => status === "failed");
-  // Each document has its own.
+  // Each document has its own result.
   const { calls: _, ...record } = all.record;
   const judged = documents.flatMap(({ schema_ok }) => schema_ok ?? []);
   return {

@@ -6,7 +6,7 @@ import type { PartAnswer } from "#core/reading/schema";
 import type { Work } from "#core/reading/work";
 import { documents } from "#spec/limits";
 
-/** What is read by itself: a page, or one of several receipts on it. */
+/** What is read by one call: a page, or one of several receipts on it. */
 export interface Unit {
   page: Document.Page;
   /** Where the receipt lies on the page; undefined for a whole page. */
@@ -17,7 +17,10 @@ export interface Unit {
 export const planOf = (units: readonly Unit[]): Piece[][] =>
   units.map(({ page: { number, cut } }) => [{ page: number, ...(cut === undefined ? {} : { cut }) }]);
 
-/** As an earlier worker found them: nothing is looked at again to find them. @throws AppError as Document.page does. */
+/**
+ * The units as an earlier worker stored them; the pages are not looked at again. @throws AppError as Document.page
+ * does.
+ */
 async function unitsIn(plan: readonly Piece[][], { document, signal }: Work): Promise<Unit[]> {
   const units: Unit[] = [];
   for (const { page: number, cut } of plan.flat()) {
@@ -28,8 +31,8 @@ async function unitsIn(plan: readonly Piece[][], { document, signal }: Work): Pr
 }
 
 /**
- * The pages of the work, each receipt of a page that has several as one of its own.
- * @param looks - the pages are looked at; otherwise none is cut.
+ * The units of the work: each page, or each receipt of a page that has several.
+ * @param looks - whether the pages are looked at; otherwise none is cut.
  * @throws AppError `invalid_image` with `details.reason` `too_many_receipts`; as Document.page and look do.
  */
 export async function unitsOf(work: Work, looks: boolean): Promise<Unit[]> {
@@ -56,7 +59,7 @@ function tooMany(receipts: number): AppError {
   );
 }
 
-/** The upright rectangle around it, as far as it is on the page. */
+/** The upright rectangle around the receipt, cut to the page. */
 function boxOf({ corners }: Cut): PartAnswer["box"] {
   const within = (value: number) => Math.min(1, Math.max(0, value));
   const short = (value: number) => Math.round(value * 10_000) / 10_000;

@@ -11,7 +11,7 @@ const object = (properties: Record<string, unknown>, more: Record<string, unknow
   additionalProperties: false,
   ...more,
 });
-/** What is sent of a field, or what is said of it. */
+/** What is sent of a field, or why it is refused. */
 const fieldOf = (schema: unknown, more: Record<string, unknown> = {}) => {
   const { issues, model } = portable(object({ a: schema }, more));
   return issues.length > 0 ? issues : (model.properties as Record<string, unknown>).a;
@@ -136,7 +136,7 @@ describe("every keyword of JSON Schema, 2020-12 and draft-07", () => {
   });
 });
 
-test("docs/schemas.md names every keyword, by what becomes of it", () => {
+test("docs/schemas.md names every keyword, by how it is treated", () => {
   const page = readFileSync(new URL("../../docs/schemas.md", import.meta.url), "utf8");
   const sections = page.split(/^## /m).map((section) => new Set(section.match(/`[$a-zA-Z]+/g)));
   const [, sent, checked, ignored, refused] = sections;

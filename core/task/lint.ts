@@ -27,10 +27,10 @@ const maxAlternatives = 20;
 /** Bounds of lists: a grammar repeats its rule this often. */
 const maxListLength = 1000;
 const maxDescriptionLength = 1000;
-/** The first mistakes are enough to go on. */
+/** Enough mistakes to begin with; further ones are not reported. */
 export const maxIssues = 50;
 
-/** Names that every engine and every language can carry; also keeps `__proto__` and its like out. */
+/** Names that every engine and every language supports; this also excludes `__proto__` and similar names. */
 const fieldName = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 const refusedNames = new Set(["constructor", "prototype", "hasOwnProperty", "toString", "valueOf"]);
 const numeric = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
@@ -64,7 +64,7 @@ export function portable(schema: unknown): Portable {
     walk.report("", "must be a JSON Schema object");
     return { issues: walk.issues, model: {}, checked: {} };
   }
-  // The walk first: it ends at its limits even where JSON.stringify would not (cycles, depth).
+  // The walk comes first: it ends at its limits, even for input on which JSON.stringify would not (cycles, depth).
   const { model, checked } = walk.whole(schema);
   if (walk.issues.length === 0 && Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes)
     walk.report("", `is larger than ${maxSchemaBytes} bytes`);
@@ -195,7 +195,7 @@ class Walk {
       this.report(path, "$ref must name a schema of this document: #/$defs/name, #/definitions/name or #");
       return;
     }
-    // A grammar's rule has no place for a text of its own.
+    // A reference becomes a rule of the grammar, which cannot have a description.
     pair.model = { $ref: reference };
     pair.checked = { $ref: reference };
     if (!this.#usedAt.has(reference)) this.#usedAt.set(reference, path);

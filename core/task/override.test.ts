@@ -70,7 +70,7 @@ describe("temperature and max_tokens", () => {
     }
   });
 
-  test("max_tokens has precedence over the task's and over what a schema is worth", async () => {
+  test("max_tokens takes precedence over the task's length and over the default for a caller's schema", async () => {
     expect((await overridden({ max_tokens: 7 })).task.maxOutputTokens).toBe(7);
     expect(
       (await overridden({ max_tokens: 7, schema_override: object({ total: string }) })).task.maxOutputTokens,
@@ -114,7 +114,7 @@ describe("schema_override", () => {
         { path: "lines[2].at", message: "must be string" },
       ]),
     );
-    // Neither values nor names of the model's.
+    // The message has neither values nor names from the model's answer.
     expect(JSON.stringify(wrong.errors)).not.toContain("4711");
   });
 
@@ -156,7 +156,7 @@ describe("schema_override", () => {
     expect((await overridden({ schema_override: rows }, invoice)).task.fields).toEqual(prices);
   });
 
-  test("holds an answer to every kind of value that the subset knows", async () => {
+  test("checks an answer against every kind of value in the subset", async () => {
     const schema = object({
       kind: { type: ["string", "null"], enum: ["cash", "card", null] },
       count: { type: "integer", minimum: 1, maximum: 3 },

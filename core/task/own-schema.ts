@@ -18,7 +18,7 @@ export interface Overridden {
 
 /** The length of an answer to a caller's schema without `max_tokens`, whatever the schema would allow. */
 const maxOutputTokens = 2048;
-/** As of a task's own validation: a broken answer of many rows must not make an answer of many megabytes. */
+/** As for a task's own validation: a broken answer of many rows must not make a response of many megabytes. */
 const maxErrors = 100;
 
 /**
@@ -101,8 +101,8 @@ function pathsOf({ rule: _, ...parts }: Task.Task["checks"][number]): string[] {
  * schema, and `pattern` only from zod.
  */
 async function validator(schema: Node): Promise<Overridden["validate"]> {
-  // Loaded by the first override: no other call has any use for it.
-  // CommonJS, which as a part of its own (local/bundle/bundle.ts) offers nothing but its default.
+  // Loaded by the first override, because no other call needs it. It is CommonJS, which has only a default export in a
+  // separate chunk (local/bundle/bundle.ts).
   const { Ajv2020 } = (await import("ajv/dist/2020.js")).default;
   const ajv = new Ajv2020({
     strict: false,
@@ -128,7 +128,9 @@ function compile(pattern: string, flags: string): RegExp {
   }
 }
 
-/** ajv's words say what the schema asks for, never what the model wrote; paths as in a task's own validation. */
+/**
+ * ajv's messages contain what the schema requires, never what the model wrote; paths are as in a task's own validation.
+ */
 function written(error: ErrorObject): Task.Validation["errors"][number] {
   const steps = error.instancePath.split("/").slice(1);
   const missing: unknown = error.keyword === "required" ? error.params.missingProperty : undefined;

@@ -13,7 +13,7 @@ const object = (properties: Record<string, unknown>, more: Record<string, unknow
   additionalProperties: false,
   ...more,
 });
-/** What is sent of a field, or what is said of it. */
+/** What is sent of a field, or why it is refused. */
 const fieldOf = (schema: unknown, more: Record<string, unknown> = {}) => {
   const { issues, model } = portable(object({ a: schema }, more));
   return issues.length > 0 ? issues : (model.properties as Record<string, unknown>).a;
@@ -205,7 +205,7 @@ describe("what zod writes", () => {
     expect(now(wrong).errors.map(({ path }) => path)).toEqual(["day", "at", "mail", "code"]);
   });
 
-  test("rules that are not sent are checked all the same: lengths, formats, exclusive alternatives", async () => {
+  test("rules that are not sent are still checked: lengths, formats, exclusive alternatives", async () => {
     const check = await held(
       object({
         name: { ...text, minLength: 2, maxLength: 3 },
@@ -231,7 +231,7 @@ describe("what zod writes", () => {
     expect(check({ ...good, name: "abcd" }).ok).toBe(false);
   });
 
-  test("any zod schema is taken, or refused by name, never anything else", async () => {
+  test("any zod schema is accepted, or refused by keyword; nothing else happens", async () => {
     const leaf = fc.constantFrom(
       ...Object.values(kinds),
       ...Object.values(refusedKinds).map(([kind]) => kind),
@@ -271,7 +271,7 @@ describe("what zod writes", () => {
 
 describe("a task's own schema, as GET /v1/tasks/{id} shows it", () => {
   test.each(Task.list().map((task): [string, Task.Task] => [task.id, task]))(
-    "%s is taken for itself: the same is sent, and the same fields and checks stay",
+    "%s as an override changes nothing: the same schema is sent, and all fields and checks stay",
     async (_id, task) => {
       const { schema, model_schema } = Task.detail(task);
       for (const given of [schema, model_schema]) {

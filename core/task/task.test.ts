@@ -21,7 +21,7 @@ function raise(message: string): never {
 
 test("every folder is a task and every task has a folder", () => {
   const entries = readdirSync(import.meta.dirname, { withFileTypes: true });
-  // What a definition is made of has a folder too; every other one is a task, whatever its name.
+  // `definition` is the only folder that is not a task.
   const folders = entries.flatMap((entry) =>
     entry.isDirectory() && entry.name !== "definition" ? [entry.name] : [],
   );

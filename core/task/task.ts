@@ -31,10 +31,10 @@ export interface Task {
   fields: Field[];
   examples: Example[];
   maxOutputTokens: number;
-  /** Of an answer about one sheet (./definition/definition.ts). */
+  /** For an answer about one sheet (./definition/definition.ts). */
   usualOutputTokens: number;
   checks: Rule[];
-  /** Fields of which the last page counts that has them (./definition/definition.ts). */
+  /** Fields whose value is taken from the last page that has one (./definition/definition.ts). */
   lastPage: readonly string[];
   /** The source of both JSON Schemas. */
   schema: z.ZodType;

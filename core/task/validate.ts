@@ -4,11 +4,11 @@ import { formats } from "#core/task/definition/field";
 import { formatChecks } from "./readers.ts";
 import type { Task, Validation } from "./task.ts";
 
-/** A broken answer of many rows must not make an answer of many megabytes. */
+/** A broken answer of many rows must not make a response of many megabytes. */
 const maxErrors = 100;
 
 /**
- * Holds an answer to the task's schema, formats included. Paths are written `items[0].price`, empty for the
+ * Checks an answer against the task's schema, formats included. Paths are written `items[0].price`, empty for the
  * whole; messages never repeat what the model wrote, neither values nor unknown names. At most 100 errors.
  */
 export function validate(task: Task, value: unknown): Validation {
@@ -48,7 +48,7 @@ function inOrder({ fields }: Task, errors: Validation["errors"]): Validation["er
   return keyed.map(({ error }) => error);
 }
 
-/** Texts that do not read as what their field is. */
+/** Texts that cannot be read as the kind of their field. */
 function unread(task: Task, value: unknown): Validation["errors"] {
   return leaves(task.fields, value).flatMap(({ path, kind, printed }) => {
     if (kind === "text" || formatChecks[formats[kind]](printed)) return [];

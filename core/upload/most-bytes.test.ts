@@ -5,7 +5,7 @@ import * as MostBytes from "./most-bytes.ts";
 
 const piece = Buffer.alloc(1024 * 1024, "x");
 
-/** A file of so many bytes, in pieces, and how many of them were taken. */
+/** A file of this many bytes, in pieces, and the number of bytes that were read. */
 function file(head: string, bytes: number) {
   const taken = { bytes: 0 };
   async function* body(): AsyncGenerator<Uint8Array> {

@@ -9,8 +9,7 @@ const mostOf = (mimeType: string | undefined): number =>
   mimeType === "application/pdf" ? sizes.uploadPdfBytes : sizes.uploadImageBytes;
 
 /**
- * The most bytes that may be announced.
- * @param hint.mimeType - as declared; one that is not specific leaves it to the name.
+ * The most bytes that may be announced. @param hint.mimeType - as declared; if it is not specific, the name decides.
  */
 export function announced(hint: { mimeType: string; name: string | undefined }): number {
   const named = hint.mimeType === "application/octet-stream" && hint.name !== undefined;

@@ -50,7 +50,7 @@ export async function presign(
   };
 }
 
-/** Stands for the file's path if its name is unknown. */
+/** Replaces the file's path if its name is unknown. */
 const placeholder = "FILE";
 
 /**

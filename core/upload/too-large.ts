@@ -26,11 +26,11 @@ const details = (limitBytes: number, bytes: number | undefined, steps: readonly 
   details: { limit_bytes: limitBytes, ...(bytes === undefined ? {} : { bytes }), recipe: [...steps] },
 });
 
-/** More than this way in takes: there is another one. */
+/** The file is too large for this route; another route accepts it. */
 const refused = (message: string, ...about: Parameters<typeof details>) =>
   new AppError("payload_too_large", message, details(...about));
 
-/** More than is read by any way. */
+/** The file is too large for every route. */
 const imageRefused = (message: string, ...about: Parameters<typeof details>) =>
   new AppError("image_too_large", message, details(...about));
 
@@ -117,7 +117,7 @@ export function stored(limit: number): AppError {
       parts,
     );
   return imageRefused(
-    `what lies in the bucket is larger than the ${mebibytes(limit)} that are read of a picture: save it as JPEG, or scale it down, and upload it again`,
+    `the object in the bucket is larger than the ${mebibytes(limit)} that are read of a picture: save it as JPEG, or scale it down, and upload it again`,
     limit,
     undefined,
     smaller,

@@ -235,7 +235,7 @@ describe("an announced upload", () => {
     [undefined, "application/octet-stream"],
     ["whatever", "application/octet-stream"],
     ["a/b\r\nX-Evil: 1", "application/octet-stream"],
-    // The bucket holds nothing under its own name that a browser would run.
+    // The bucket serves nothing with a media type that a browser would run.
     ["image/svg+xml", "application/octet-stream"],
     ["text/html", "application/octet-stream"],
   ])("takes any hint of a type, as the other routes do: %j", async (mime_type, sent) => {
@@ -245,7 +245,7 @@ describe("an announced upload", () => {
     expect(Buffer.from((await read(upload.image_ref)).bytes).toString()).toBe("good");
   });
 
-  test("is of at most 20 MiB", async () => {
+  test("has at most 20 MiB", async () => {
     const limit = 20 * 1024 * 1024;
     expect(await failure(announce(limit + 1))).toMatchObject({
       code: "image_too_large",
@@ -334,7 +334,7 @@ describe("a repeated Idempotency-Key", () => {
     expect(second.upload.image_ref).toBe(first.upload.image_ref);
     expect(Date.parse(second.upload.expires_at) - Date.now()).toBeGreaterThan(449_000);
     expect(await put(second.upload.upload_url, second.upload.headers, bytesOf("late"))).toBe(200);
-    // The first URL leads to the same object, and comes as late as the second PUT.
+    // The first URL is for the same object, so its PUT is refused like a second one.
     expect(await put(first.upload.upload_url, first.upload.headers, bytesOf("more"))).toBe(412);
   });
 });
@@ -406,7 +406,7 @@ describe("reading an upload", () => {
     expect(await early).toMatchObject({ code: "conflict", details: { reason: "upload_replaced" } });
   });
 
-  test("reads no more than may be uploaded, whatever lies there", async () => {
+  test("reads no more bytes than may be uploaded, however large the object is", async () => {
     const { image_ref } = await filled("small");
     await overwrite(image_ref, "x".repeat(20 * 1024 * 1024 + 1));
     expect(await failure(read(image_ref))).toMatchObject({ code: "image_too_large" });

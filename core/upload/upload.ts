@@ -101,7 +101,7 @@ export const Upload = z
       .optional()
       .meta({ description: "For kind data: the value for `image_key` of manifests." }),
     upload_url: z.string().meta({
-      description: "Takes one PUT, once, until `expires_at`. It is a secret: who has it may upload.",
+      description: "Takes one PUT, once, until `expires_at`. It is a secret: anyone who has it may upload.",
     }),
     method: z.literal("PUT"),
     headers: z.record(z.string(), z.string()).meta({
@@ -364,7 +364,7 @@ function missing(): AppError {
 
 /** The object was removed or replaced. */
 function replaced(): AppError {
-  return new AppError("conflict", "what was uploaded there was removed or replaced since it was first read", {
+  return new AppError("conflict", "the uploaded file was removed or replaced since it was first read", {
     details: { reason: "upload_replaced" },
   });
 }

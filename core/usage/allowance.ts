@@ -9,7 +9,7 @@ import { dayOf } from "./day.ts";
  * parallel calls cannot exceed it together, and it takes no additional round trip.
  */
 
-/** Names of limits as `details.limit` tells them. */
+/** The names of limits, as in `details.limit`. */
 type Limit =
   | "requests_per_minute"
   | "items_per_day"
@@ -53,9 +53,9 @@ function usedToday(user: User, column: "items" | "model_ms", now: Date): SQL {
 const tooMuch: Record<Limit, string> = {
   requests_per_minute: "this key has made all the calls of this minute that it may make",
   items_per_day:
-    "this key may not read so many pictures today: the rest tomorrow (UTC), or by a higher limit",
+    "this key may not read so many pictures today: send the rest tomorrow (UTC), or get a higher limit",
   model_seconds_per_day:
-    "this key has used up the model's time that it has today: it has more tomorrow (UTC), or by a higher limit",
+    "this key has used up its model time of today: it has more tomorrow (UTC), or with a higher limit",
   max_run_items: "this key may not have so many items in one run: make several of fewer",
   max_in_flight:
     "this key may not have so many pictures at work at once: send the others when some have ended",

@@ -134,7 +134,7 @@ describe("items and model seconds a day", () => {
     expect(await accept(user({ itemsPerDay: 2 }, "client-2"), "second", 1)).toBe(true);
   });
 
-  test("a day ends at midnight UTC, and with it what was used of it", async () => {
+  test("a day ends at midnight UTC, and its usage no longer counts", async () => {
     const limited = user({ itemsPerDay: 1, modelSecondsPerDay: 1 });
     const last = new Date("2026-11-23T23:59:59.999Z");
     const first = new Date("2026-11-24T00:00:00.000Z");
@@ -187,7 +187,7 @@ test("a run that is too large is refused without a time to come back", () => {
   expect(error?.details).not.toHaveProperty("retry_after_s");
 });
 
-describe("what is shown of it", () => {
+describe("the report of usage", () => {
   const client: Principal = { keyId: "client-1", role: "client", scopes: ["extract:run"], limits: noLimits };
   const admin: Principal = { ...client, keyId: "boss", scopes: ["admin:all_keys"] };
   const asked = {

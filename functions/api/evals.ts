@@ -132,7 +132,7 @@ export const operations = {
   "GET /v1/evals/{eval_id}/report": operation({
     summary: "The report of an evaluation",
     description:
-      "One HTML file that asks for nothing: figures, slices, cost, and the worst receipts with what is printed beside what was read, and thumbnails of their pictures inside the file. It is made when it is asked for first, and goes with the evaluation.",
+      "One HTML file that loads nothing: figures, slices, cost, and the worst receipts with their printed values beside the values that were read, and thumbnails of their pictures inside the file. It is made at the first request, and is removed with the evaluation.",
     params,
     query: owner.extend({
       as,
@@ -158,7 +158,7 @@ export const operations = {
   "GET /v1/evals/{eval_id}/diff/{other_id}": operation({
     summary: "What two evaluations differ in",
     description:
-      "Over the documents that both have, by file or `custom_id`: what got right and wrong from the first to the second, field by field, and whether that can be chance. `docs/evaluation.md` says how.",
+      "Over the documents that both have, by file or `custom_id`: the values that became right or wrong from the first to the second, field by field, and whether that can be chance. `docs/evaluation.md` says how.",
     params: params.extend({
       other_id: Names.evalId.meta({
         ...Names.evalId.meta(),
@@ -167,7 +167,7 @@ export const operations = {
     }),
     query: owner.extend({
       values: z.enum(["canonical", "exact"]).default("canonical").meta({
-        description: "Whether a value is right by what it means, or by its printed text.",
+        description: "Whether values are compared by their meaning, or by their printed text.",
       }),
     }),
     responses: { 200: { description: "The differences", schema: EvaluationDiff } },

@@ -26,7 +26,7 @@ async function call(
 }
 
 describe("GET /", () => {
-  test("says to a program where everything is, on the host that was called", async () => {
+  test("gives a program the addresses of all documents, on the host that was called", async () => {
     const { status, json, headers } = await call("/");
     expect(status).toBe(200);
     expect(headers.Vary).toBe("Accept");
@@ -61,7 +61,7 @@ describe("a trailing slash", () => {
     ["/v1/runs/a b%/items//", "", "/v1/runs/a%20b%25/items"],
     ["/v1/extracts/x\r\nSet-Cookie: a=b/", "", "/v1/extracts/x%0D%0ASet-Cookie%3A%20a%3Db"],
     ["/v1/extracts/", "limit=2", "/v1/extracts?limit=2"],
-  ])("%s goes on without it, whatever the method", async (path, query, location) => {
+  ])("%s is redirected to the path without it, whatever the method", async (path, query, location) => {
     for (const method of ["GET", "HEAD", "POST", "DELETE"]) {
       const answer = await call(path, { method, query });
       expect(answer).toMatchObject({ status: 308, headers: { Location: location } });
@@ -69,7 +69,7 @@ describe("a trailing slash", () => {
     }
   });
 
-  test("never leads to another host, nor to what is not there", async () => {
+  test("never leads to another host or to a path that does not exist", async () => {
     for (const path of [
       "//evil.example/",
       "/\\evil.example/",
@@ -93,7 +93,7 @@ describe("an unknown path", () => {
     ["/healthz", "did you mean `GET /health`?"],
     ["/openapi.yaml", "the paths that there are are in /docs and /openapi.json"],
     ["/wp-login.php", "the paths that there are are in /docs and /openapi.json"],
-  ])("%s gets a hint at what was meant, and is not repeated", async (path, told) => {
+  ])("%s gets a hint at the probable path, and is not repeated", async (path, told) => {
     const { status, json } = await call(path);
     expect(status).toBe(404);
     expect(json.error.message).toContain(told);
@@ -105,7 +105,7 @@ describe("an unknown path", () => {
   });
 });
 
-test("a wrong method gets the right ones, and a debug route that is off gets none", async () => {
+test("for a wrong method the answer lists the right ones; for a debug route that is off it lists none", async () => {
   const answer = await call("/v1/extract", { method: "PUT" });
   expect(answer).toMatchObject({ status: 405, headers: { Allow: "POST" } });
   expect(answer.json.error.message).toBe("this path takes POST and nothing else");

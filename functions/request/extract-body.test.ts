@@ -36,7 +36,7 @@ describe("one request, in every form", () => {
   const debug = { max_tokens: 900, schema_override: { type: "object", properties: { b: {}, a: {} } } };
   const options = { task_id: "receipt_v1", request_id: "door-1" };
 
-  test("a form, the picture itself and JSON say the same", async () => {
+  test("a form, the picture itself and JSON give the same request", async () => {
     const wanted = { ...options, debug };
     const text = JSON.stringify(debug);
     const asForm = await read(
@@ -70,7 +70,7 @@ describe("one request, in every form", () => {
     "application/pdf",
     // The Content-Type that curl sends for --data-binary without -H.
     "application/x-www-form-urlencoded",
-  ])("the bytes decide, whatever they are called: %s", async (type) => {
+  ])("the bytes decide, whatever the stated type is: %s", async (type) => {
     const { image } = await read(raw(jpeg, type));
     expect(image?.declaredMimeType).toBe(
       type === "image/png" || type === "application/pdf" ? type : undefined,
@@ -94,7 +94,7 @@ test.each([
   ['{"a": 1,}', undefined],
   ["--", undefined],
   ["", undefined],
-])("what was sent as JSON and is none: %#", (text, words) => {
+])("a body that was sent as JSON and is not JSON: %#", (text, words) => {
   const said = Doors.notJson(text);
   expect(words === undefined ? said : said?.slice(0, words.length)).toBe(words);
 });

@@ -33,7 +33,7 @@ test("files are distinguished from fields, with their names as sent", async () =
   expect(Buffer.from(form.files[0]?.bytes ?? []).toString()).toBe("picture");
 });
 
-test("no boundary, another one, a broken end, 600 parts and a large body are named errors", async () => {
+test("a missing or different boundary, a broken end, 600 parts and a large body each have their own error", async () => {
   const good = `${filePart("a.png")}${end}`;
   const many = Array.from({ length: 600 }, (_, i) => filePart(`${i}.png`)).join("") + end;
   expect((await failure(parse(good, "multipart/form-data"))).code).toBe("invalid_request");
@@ -95,7 +95,7 @@ describe("a part that is not part of a form is an error at once, wherever it sta
   });
 });
 
-test("what the rules allow is read: text around the parts, a quoted boundary, large and empty and many parts", async () => {
+test("valid forms are read: text around the parts, a quoted boundary, large and empty and many parts", async () => {
   const large = "x".repeat(1_000_000);
   const text = `before\r\n${filePart("a.png", large)}${filePart("b.png", "")}${part('name="n"', "")}${filePart(
     "c.png",

@@ -46,7 +46,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-test("a handler runs from its bundle alone, with sharp and require at hand", async () => {
+test("a handler runs from its bundle alone, and can use sharp and require", async () => {
   const { functions } = await build({
     one: "api/one.handler",
     other: "api/one.other",
@@ -69,7 +69,7 @@ test("a handler runs from its bundle alone, with sharp and require at hand", asy
 });
 
 test.each([false, true])(
-  "what an import() asks for is a part that a cold start does not load (minified: %s)",
+  "a module that is loaded by import() is a separate file that a cold start does not load (minified: %s)",
   async (minify) => {
     write("api/late.ts", 'export const handler = async () => (await import("../large.ts")).text.length;\n');
     write("api/later.ts", 'export { handler } from "./late.ts";\n');
@@ -96,7 +96,7 @@ test("the same sources give the same folder, and a change gives another one", as
   expect(existsSync(before.functions.one?.file ?? "")).toBe(true);
 });
 
-test("a start without changes bundles nothing; a change of a source and a lost bundle are seen", async () => {
+test("a start without changes bundles nothing; a changed source and a missing bundle are noticed", async () => {
   const old = new Date(Date.now() - 60_000);
   for (const name of ["api/one.ts", "shared.ts"]) utimesSync(join(root, name), old, old);
   const first = await build({ one: "api/one.handler" });
@@ -113,7 +113,7 @@ test("a start without changes bundles nothing; a change of a source and a lost b
   expect((await build({ one: "api/one.handler" })).dir).not.toBe(first.dir);
 });
 
-test("what the pages are made of is there: one source that is missing, and every start bundles anew", async () => {
+test("the sources of the pages are recorded; if one is missing, every start bundles again", async () => {
   const { inputs } = await PagesBuild.build();
   expect(inputs.length).toBeGreaterThan(10);
   expect(inputs.filter((file) => !existsSync(file))).toEqual([]);
@@ -147,7 +147,7 @@ test("folders that were not used for an hour are removed, others stay", async ()
   rmSync(recent, { recursive: true });
 });
 
-test("what is missing or does not bundle is named, with its line", async () => {
+test("a handler that is missing or does not bundle is reported with its line", async () => {
   await expect(build({ lost: "api/lost.handler" })).rejects.toThrow(
     `handler file ${join("api", "lost.ts")} does not exist`,
   );

@@ -71,7 +71,7 @@ const banner = [
 const seldom = "400";
 const turnMs = 50;
 const touchEveryMs = 10 * 60_000;
-/** While code changes, every start leaves a folder of 30 MB. */
+/** Every start after a change of code leaves a folder of 30 MB. */
 const unusedMs = 3_600_000;
 const draftMs = 3_600_000;
 
@@ -321,7 +321,7 @@ async function place(cache: string, dir: string, outputs: readonly Output[]): Pr
     await fs.rename(draft, dir);
   } catch (error) {
     await fs.rm(draft, { recursive: true, force: true });
-    // Another loop was first; the content is the same by its name.
+    // Another loop was first; the name shows that the content is the same.
     if (!(await inUse(dir))) throw error;
   }
 }

@@ -30,7 +30,7 @@ interface Stored extends Built {
   readonly inputs: Readonly<Record<string, string>>;
 }
 
-/** What else decides how sources become a bundle: this program, the bundler, and the files that resolve names. */
+/** What else determines a bundle: this program, the bundler, and the files that resolve names. */
 const deciding = [
   ...["package.json", "package-lock.json", "tsconfig.json"],
   join("local", "bundle", "bundle.ts"),

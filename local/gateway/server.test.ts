@@ -197,7 +197,7 @@ describe("an answer of a function", () => {
     });
   });
 
-  test("to HEAD has no body, and a 204 has none either", async () => {
+  test("to HEAD has no body, nor has a 204", async () => {
     expect(await call("/v1/things", { method: "HEAD" })).toMatchObject({ status: 200, text: "" });
     const { status, text, headers } = await call(
       "/v1/things",
@@ -265,7 +265,7 @@ describe("answers of the gateway itself", () => {
     ).toMatch(/^HTTP\/1.1 431 /);
   });
 
-  test("503 when a function does not answer in time, also when it never came to run", async () => {
+  test("503 when a function does not answer in time, also if it was never started", async () => {
     const begin = performance.now();
     const slow = Array.from({ length: 6 }, () =>
       call("/v1/things", { method: "POST", headers: json, body: JSON.stringify({ sleepMs: 3_000 }) }),
@@ -332,7 +332,7 @@ describe("a connection", () => {
     ).toContain('"rawPath":"/v1/things/7"');
   });
 
-  test("that the client cuts changes nothing for the function, nor for the next client", async () => {
+  test("that the client ends early affects neither the function nor the next client", async () => {
     const { port } = new URL(gateway.url);
     const body = JSON.stringify({ sleepMs: 300 });
     const half = connect(Number(port), "127.0.0.1");
@@ -359,7 +359,7 @@ test("a port that is in use is refused in one line", async () => {
   await expect(second).rejects.toThrow(`port ${port} is in use`);
 });
 
-test("closing lets a call in flight finish and takes no new one", async () => {
+test("closing lets a call in flight finish and accepts no new one", async () => {
   const own = await start({ lambda, table, host: "127.0.0.1", port: 0, timeoutMs: 1_000 });
   const inFlight = fetch(`${own.url}/v1/things`, {
     method: "POST",

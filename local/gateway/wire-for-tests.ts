@@ -26,7 +26,7 @@ export async function callAt(url: string, path: string, options: CallOptions = {
   };
 }
 
-/** A call whose function answers so. */
+/** A call whose function gives this answer. */
 export const answering = (answer: unknown) => ({
   method: "POST",
   headers: { "content-type": "application/json" },

@@ -23,7 +23,7 @@ it("a relative OCRLTY_HOME is relative to the package", () => {
   }
 });
 
-it.runIf(process.platform === "linux")("a folder that cannot be made is said to be one, at once", () => {
+it.runIf(process.platform === "linux")("a folder that cannot be made is reported at once", () => {
   expect(() => home({ OCRLTY_HOME: "/proc/ocrlty/home" })).toThrow(/^OCRLTY_HOME: cannot make the folder/);
 });
 
@@ -51,7 +51,7 @@ it("processes that start together get the same pepper", async () => {
   expect(fs.readdirSync(dir)).toEqual(["pepper"]);
 });
 
-it("API_KEY_PEPPER wins, and nothing is written then", () => {
+it("API_KEY_PEPPER takes precedence, and no file is written then", () => {
   expect(home({ OCRLTY_HOME: dir, API_KEY_PEPPER: "given" }).pepper()).toBe("given");
   expect(fs.readdirSync(dir)).toEqual([]);
 });
@@ -89,7 +89,7 @@ it.skipIf(process.platform === "win32")("secrets are readable by their owner alo
   expect(fs.statSync(folder.dir).mode & 0o777).toBe(0o700);
 });
 
-it("a folder that cannot be made is one line", () => {
+it("a folder that cannot be made is reported in one line", () => {
   fs.writeFileSync(join(dir, "file"), "");
   expect(() => home({ OCRLTY_HOME: join(dir, "file", "below") })).toThrow(
     /^OCRLTY_HOME: cannot make the folder .*\(ENOTDIR\)$|EEXIST/,

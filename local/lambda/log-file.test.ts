@@ -24,7 +24,7 @@ test("a line is in the file when it has been written, and a new start appends", 
   expect(read("ocrlty.log")).toBe("one\ntwo\n");
 });
 
-test("full files move on, the oldest goes, and no line is cut", () => {
+test("full files are renamed, the oldest is removed, and no line is cut", () => {
   const log = open(dir, { maxBytes: 100, keep: 2 });
   const lines = Array.from({ length: 30 }, (_, number) => `line ${number} ${"x".repeat(20)}`);
   for (const line of lines) log.write(line);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 interface LogFile {
   readonly path: string;
-  /** On disk when it returns: a crash of the loop loses no line. */
+  /** The line is on disk when this returns, so that a crash of the loop loses no line. */
   write(line: string): void;
   close(): void;
 }

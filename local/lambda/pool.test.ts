@@ -99,7 +99,7 @@ describe("an instance", () => {
     },
   );
 
-  test("that ends after its answer has answered", async () => {
+  test("that ends after its answer counts as answered", async () => {
     const lambda = await start({ actor });
     for (let call = 0; call < 5; call += 1) {
       expect(await lambda.invoke("actor", { act: "exit after answering" })).toMatchObject({ type: "result" });
@@ -116,7 +116,7 @@ describe("an instance", () => {
     expect(await lambda.invoke("actor", {})).toMatchObject({ type: "result", coldStart: true });
   });
 
-  test("that does not load is a function error that says why in the log", async () => {
+  test("that does not load is a function error, with the reason in the log", async () => {
     const lambda = await start({ broken });
     expect(await lambda.invoke("broken", {})).toMatchObject({
       type: "error",
@@ -168,7 +168,7 @@ describe("a pool", () => {
     expect(new Set(await Promise.all(calls)).size).toBe(2);
   });
 
-  test("serves in order what has to wait", async () => {
+  test("serves waiting invocations in order", async () => {
     const lambda = await start({ actor, echo }, { pools: { http: 1 } });
     const order: number[] = [];
     const call = async (index: number) => {
@@ -253,7 +253,7 @@ describe("a pool", () => {
   });
 });
 
-test("kill -9 of the loop takes every instance along, one in an endless loop too", async () => {
+test("kill -9 of the loop ends every instance, also one in an endless loop", async () => {
   const program = `
     const { startLambda } = await import("#local/lambda/fixtures/harness");
     const lambda = await startLambda({ actor: { handler: "local/lambda/fixtures/echo.actor", timeoutMs: 60000 } });

@@ -229,7 +229,7 @@ class Pool {
         this.#makeRoom();
         return;
       }
-      // Whichever comes first: a process that has loaded, or a warm one that is done.
+      // The invocation gets the first free instance: a new process that has loaded, or a warm one that has finished.
       if (warm === undefined && !this.#mayLoad()) return;
       this.#waiters.shift();
       if (warm !== undefined) {
@@ -245,7 +245,10 @@ class Pool {
     }
   }
 
-  /** Ends idle instances, the coldest first, one for each that waits. A place is free when its process is gone, which serves again. */
+  /**
+   * Ends idle instances, the coldest first, one for each waiting invocation. When its process is gone, the place is
+   * free and `serve` runs again.
+   */
   #makeRoom(): void {
     const leaving = [...this.instances].filter(({ state }) => state === "gone").length;
     for (const instance of [...this.#idle].slice(0, Math.max(0, this.#waiters.length - leaving))) {

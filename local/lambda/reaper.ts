@@ -29,7 +29,7 @@ export function start(): Reaper {
       child.once("exit", () => process_.stdin.writable && process_.stdin.write(`-${child.pid}\n`));
     },
     close: async () => {
-      // Waited for: the process counts again.
+      // The exit is awaited below, so the process must keep this one alive again.
       process_.ref();
       process_.stdin.end();
       await ended;
@@ -51,7 +51,7 @@ function main(): void {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It has already ended.
+        // The process has already ended.
       }
     }
     process.exit(0);

@@ -6,7 +6,7 @@ import type { Page } from "#local/model/rules/page";
 /** The request asks for something that cannot be read: HTTP 400, with this text. */
 export class BadPicture extends Error {}
 
-/** The pictures alone are longer than what the context has left. */
+/** The pictures alone need more tokens than the context has left. */
 export class TooLong extends Error {
   readonly imageTokens: number;
 
@@ -52,7 +52,7 @@ interface Job {
   reject(error: unknown): void;
 }
 
-/** A picture takes seconds; an engine that is silent for this long hangs. */
+/** A picture takes seconds; an engine that is silent for this long is stuck. */
 const HANG_MS = 120_000;
 const EXIT_GRACE_MS = 2_000;
 

@@ -111,7 +111,7 @@ describe("a chat completion", () => {
     expect(chunks.length).toBeGreaterThan(4);
   });
 
-  it("gives the engine's own confidence as logprobs of the value, none for what the schema dictates", async () => {
+  it("gives the engine's own confidence as logprobs of the value, and none for text that follows from the schema", async () => {
     const answer = await client.chat.completions.create(body(slip, { logprobs: true, top_logprobs: 2 }));
     const tokens = answer.choices[0]?.logprobs?.content ?? [];
     expect(tokens.map((token) => token.token).join("")).toBe(answer.choices[0]?.message.content);
@@ -128,7 +128,7 @@ describe("a chat completion", () => {
     expect(answer.usage?.completion_tokens).toBe(3);
   });
 
-  it("gives the recognised text without a schema, and JSON for field names in the prompt", async () => {
+  it("gives the recognized text without a schema, and JSON for field names in the prompt", async () => {
     const image = { type: "image_url" as const, image_url: { url: slip } };
     const ask = async (text: string) => {
       const content = [{ type: "text" as const, text }, image];
@@ -200,7 +200,7 @@ describe("the OCR process", () => {
     expect(server.ocr().pid).not.toBe(pid);
   });
 
-  it("sends away at once who would wait too long, and says when to come back", async () => {
+  it("refuses at once a request that would wait too long, and says when to retry", async () => {
     const gone = new AbortController();
     const inside = Array.from({ length: 9 }, () => post(body(long), { signal: gone.signal }));
     await until(() => server.ocr().running === 1 && server.ocr().waiting === 8);
@@ -262,7 +262,7 @@ describe("the server as a process of its own", () => {
     return { child, url };
   }
 
-  it("takes the OCR process with it when it is killed, and ends when its parent lets go", async () => {
+  it("ends the OCR process when it is killed, and ends when its parent disconnects", async () => {
     const killed = await launch();
     let log = "";
     killed.child.stderr?.on("data", (data) => {

@@ -10,7 +10,7 @@ test("a rate is a number of minutes, hours or days", () => {
     expect(() => periodMs(wrong)).toThrow("no rate");
 });
 
-test("a function is called again and again, never twice at a time, and no more after the stop", async () => {
+test("a function is called repeatedly, never twice at a time, and not after the stop", async () => {
   const lambda = await startLambda(
     { slow: { handler: "local/lambda/fixtures/queue.slow", pool: "clock" } },
     { pools: { clock: 4 } },

@@ -37,7 +37,7 @@ const handle = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 let taught = false;
 
-/** Once a process; for every emulator that is started after it. */
+/** Applied once per process, for every emulator that is started afterwards. */
 export async function teach(): Promise<void> {
   if (taught) return;
   taught = true;
@@ -78,7 +78,7 @@ function handOut(queue: Fifo): void {
         taken += got.length;
         if (taken > 0) this.fifoLockedGroups.set(group, taken);
         out.push(...got);
-        // All that was left of it went to the dead letters.
+        // All remaining messages of the group went to the dead letters.
         if (got.length === 0) break;
       }
     }
@@ -86,7 +86,7 @@ function handOut(queue: Fifo): void {
   };
 }
 
-/** Does `take` while the queue has this group alone. */
+/** Runs `take` while the queue shows only this group. */
 function only(queue: Fifo, group: string, take: () => unknown[]): unknown[] {
   const all = queue.fifoMessages;
   const alone = new Map([[group, all.get(group) ?? []]]);
@@ -102,7 +102,9 @@ function only(queue: Fifo, group: string, take: () => unknown[]): unknown[] {
   }
 }
 
-/** Delays that SQS does not take, and handles that it never gave out, of one message or of some in a batch. */
+/**
+ * Refuses delays that SQS does not accept, and handles that it never gave out, for one message or for some of a batch.
+ */
 function refuse(router: Router, SqsError: SqsError): void {
   const { register } = router;
   const delay = ({ DelaySeconds = 0 }: Partial<Entry>) =>

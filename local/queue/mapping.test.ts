@@ -179,7 +179,7 @@ describe.concurrent("a group", () => {
     await until(() => isEmpty("groups"));
   });
 
-  test("waits behind its failed message until that is done; other groups do not", async () => {
+  test("waits until its failed message is done; other groups do not wait", async () => {
     await send("fifo", [
       { name: "held-1", group: "held", fail: "kill once" },
       { name: "held-2", group: "held" },
@@ -193,7 +193,7 @@ describe.concurrent("a group", () => {
   });
 });
 
-test("a group of which a receive brings many is worked on in order, one at a time, and behind a failure none overtakes it", async () => {
+test("a group of which one receive brings many messages is worked on in order, one at a time, and no message overtakes a failed one", async () => {
   const names = Array.from({ length: 9 }, (_, number) => `many-${number}`);
   await send(
     "fifo",
@@ -212,7 +212,7 @@ test("a group of which a receive brings many is worked on in order, one at a tim
   expect(begins("many-5")[0]?.receives).toBeLessThanOrEqual(3);
 });
 
-test.concurrent("of a batch only the reported messages come back", async () => {
+test.concurrent("only the reported messages of a batch come back", async () => {
   await send("batches", [{ name: "batch-1" }, { name: "batch-2", fail: "report once" }, { name: "batch-3" }]);
   await until(() => expect(ends("batch-2")).toHaveLength(2));
   expect(begins("batch-1")).toEqual([expect.objectContaining({ records: 3 })]);
@@ -220,7 +220,7 @@ test.concurrent("of a batch only the reported messages come back", async () => {
   await until(() => isEmpty("batches"));
 });
 
-test("paused it begins nothing and loses nothing, and takes no visibility away; resumed it goes on in order", async () => {
+test("while paused it starts and loses nothing, and uses up no visibility; after a resume it continues in order", async () => {
   const mapping = mappings[Object.keys(specs).indexOf("fifo")];
   if (mapping === undefined) throw new Error("no mapping");
   await send("fifo", [

@@ -81,10 +81,12 @@ export function start(options: MappingOptions): Mapping {
 class Poller {
   readonly calls = new Set<Promise<void>>();
   readonly #options: MappingOptions;
-  /** Messages of groups with one in work, each group's in order. They hold no slot. FIFO queues only. */
+  /**
+   * Messages whose group has another one in work, in order for each group. They occupy no slot. Only for FIFO queues.
+   */
   readonly #behind = new Map<string, Received[]>();
   #stopping = false;
-  /** A poll waits for messages. */
+  /** True while a poll waits for messages. */
   #polling = false;
   #wake: () => void = () => undefined;
   #nextStartAt = 0;

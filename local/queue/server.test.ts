@@ -110,7 +110,7 @@ test("a delay of more than 15 minutes and an unknown handle are refused, one by 
   ).rejects.toThrow("receipt handle");
 });
 
-test("a changed setting reaches a queue that holds messages, and empties nothing", async () => {
+test("a changed setting reaches a queue that holds messages, and removes none", async () => {
   const first = await run();
   await first.client.send(new SendMessageCommand({ QueueUrl: url(first, "single"), MessageBody: "kept" }));
   await first.close();
@@ -144,7 +144,7 @@ describe("a function's rights", () => {
     ...{ MessageGroupId: "a", MessageDeduplicationId: String(i) },
   }));
 
-  test("reach as far as infra says, whole and unharmed: ten messages of 60 KB arrive", async () => {
+  test("allow what infra grants: ten messages of 60 KB arrive unchanged", async () => {
     const { server, client } = await asItem();
     const { Successful } = await client.send(
       new SendMessageBatchCommand({ QueueUrl: url(server, "item"), Entries: entries }),
@@ -179,14 +179,17 @@ describe("a function's rights", () => {
       (QueueUrl: string) => new GetQueueAttributesCommand({ QueueUrl }),
       "sqs:GetQueueAttributes",
     ],
-  ])("do not let it %s: refused as IAM does, and told to the loop", async (_what, command, action) => {
-    const { server, client } = await asItem();
-    await expect(client.send(command(url(server, "single")) as never)).rejects.toMatchObject({
-      name: "AccessDeniedException",
-      $metadata: { httpStatusCode: 403 },
-    });
-    expect(denied).toEqual([{ functionName: "item", action, queue: "ocrlty-single" }]);
-    expect(server.counts(url(server, "single"))).toEqual({ ready: 0, delayed: 0, inFlight: 0 });
-    client.destroy();
-  });
+  ])(
+    "do not let it %s: this is refused as by IAM, and reported to the loop",
+    async (_what, command, action) => {
+      const { server, client } = await asItem();
+      await expect(client.send(command(url(server, "single")) as never)).rejects.toMatchObject({
+        name: "AccessDeniedException",
+        $metadata: { httpStatusCode: 403 },
+      });
+      expect(denied).toEqual([{ functionName: "item", action, queue: "ocrlty-single" }]);
+      expect(server.counts(url(server, "single"))).toEqual({ ready: 0, delayed: 0, inFlight: 0 });
+      client.destroy();
+    },
+  );
 });

@@ -1,8 +1,7 @@
 /**
- * The queues of the local loop: fauxqs's SQS, persistent in a folder. Two of its traps are dealt with here: it
- * listens on every interface unless it is stopped from that, and creating a queue that exists empties it.
- * Two remain for its users: never set a visibility of 0 (it loses the message), and a restart forgets the deduplication
- * of FIFO messages.
+ * The queues of the local loop: fauxqs's SQS, persistent in a folder. Two of its traps are dealt with here: it listens
+ * on every interface unless prevented, and creating an existing queue empties it. Two remain for its users: never set a
+ * visibility of 0 (it loses the message), and a restart forgets the deduplication of FIFO messages.
  */
 import * as diagnostics from "node:diagnostics_channel";
 import { once } from "node:events";
@@ -270,7 +269,7 @@ async function peek(request: http.IncomingMessage): Promise<Buffer> {
   return body;
 }
 
-/** As SQS says it. */
+/** In the words of SQS. */
 function deny(response: http.ServerResponse, { functionName, action, queue }: Denied): void {
   const body = JSON.stringify({
     __type: "com.amazon.coral.service#AccessDeniedException",

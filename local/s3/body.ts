@@ -8,7 +8,7 @@ const maxObjectBytes = 5 * 1024 ** 3;
 /** Compares a body with its headers, piece by piece. */
 interface Check {
   update(chunk: Uint8Array): void;
-  /** Throws S3Error when the body is another one. */
+  /** Throws S3Error if the body does not match. */
   finish(trailers: Map<string, string>): void;
 }
 

@@ -62,7 +62,7 @@ export class Catalog {
   constructor(dir: string) {
     this.#db = new DatabaseSync(join(dir, "index.sqlite"));
     try {
-      // EXCLUSIVE: one process owns the folder (its sweep would take another's uploads for rubbish); a kill -9
+      // EXCLUSIVE: one process owns the folder (its sweep would remove another process's uploads); a kill -9
       // frees the lock. FULL: an answered write survives a power cut too.
       this.#db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
       this.#db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT;`);
@@ -126,7 +126,7 @@ export class Catalog {
     return this.#transaction(() => this.#put(bucket, object, conditions));
   }
 
-  /** Throws what `put` throws for these conditions, now: so a hopeless body need not be read. */
+  /** Throws at once what `put` would throw for these conditions, so that the body need not be read. */
   check(bucket: string, key: string, { mustNotExist, mustMatch }: Conditions): void {
     if (!this.hasBucket(bucket)) throw noSuchBucket(bucket);
     if (mustNotExist !== true && mustMatch === undefined) return;

@@ -27,16 +27,16 @@ function cureOf(
   if (code === "InvalidArgument" && request.headers.authorization !== undefined)
     return "Leave Authorization out: the URL is its own permission, and your API key is not for the bucket.";
   if (code === "AccessDenied" && message.startsWith("Request has expired"))
-    return "Ask for a new URL (POST /v1/uploads for an upload): this one's time is over.";
+    return "Ask for a new URL (POST /v1/uploads for an upload): this one has expired.";
   if (code === "AccessDenied" && message.startsWith("There were headers"))
     return "Leave out every x-amz- header that is not in the answer's headers.";
   if (code === "PreconditionFailed" && request.method === "PUT")
-    return "Something lies there already, for an upload takes one PUT. If it was yours, use its image_ref; for other bytes announce another upload (POST /v1/uploads).";
+    return "An object is there already, and an upload accepts one PUT. If it was yours, use its image_ref; for other bytes announce another upload (POST /v1/uploads).";
   if (code === "SignatureDoesNotMatch") return mismatch(request, query);
   return undefined;
 }
 
-/** Which of the signed values this request has changed, as far as a server can tell. */
+/** Tells which of the signed values this request has changed, as far as the server can know. */
 function mismatch({ method, headers }: SignedRequest, query: ReadonlyMap<string, string>): string {
   const signed = (query.get("X-Amz-SignedHeaders") ?? "").split(";").filter((name) => name !== "host");
   if (!signed.includes("content-length"))

@@ -31,7 +31,7 @@ async function listAll(s3: S3.S3Client): Promise<string[]> {
 }
 
 describe("a killed process", () => {
-  test("loses nothing that was answered, shows nothing half, and its rubbish is swept at the next start", async () => {
+  test("loses no answered write, shows no partial object, and removes leftover files at the next start", async () => {
     const dir = join(store.dir, "killed");
     const options = JSON.stringify({ dir, ...credentials, buckets: [Bucket] });
     const code = `import { start } from "#local/s3/server"; console.log((await start(${options})).url);`;
@@ -63,7 +63,7 @@ describe("a killed process", () => {
       s3.destroy();
       expect(answered.size).toBeGreaterThanOrEqual(60);
 
-      // A body that a kill interrupted before it became an object; the kill above rarely hits that moment.
+      // Leaves a body that a kill interrupted before it became an object; the kill above rarely happens at that moment.
       await mkdir(join(dir, "blobs", "ab"), { recursive: true });
       await writeFile(join(dir, "blobs", "ab", "ab-cut-off"), "half");
       const again = await open({ dir });
@@ -136,7 +136,7 @@ describe("a running store", () => {
     await vi.waitFor(async () => expect(await filesOf(store.dir)).toEqual([]));
   });
 
-  test("what is replaced, deleted, refused or aborted leaves no file behind", async () => {
+  test("an object that is replaced, deleted, refused or aborted leaves no file behind", async () => {
     const Key = freshKey();
     for (const body of ["one", "two", "three"]) await store.put(Key, body);
     await Promise.allSettled(
@@ -171,7 +171,7 @@ describe("a running store", () => {
     await second.stop();
   });
 
-  test("a second start in the same folder, or on the same port, fails with a message and harms nothing", async () => {
+  test("a second start in the same folder, or on the same port, fails with a message and changes nothing", async () => {
     const options = { ...credentials, buckets: [Bucket] };
     await expect(start({ ...options, dir: store.dir })).rejects.toThrow(/in use by another process/);
     const port = Number(new URL(store.server.url).port);

@@ -53,7 +53,7 @@ const status = (work: Promise<{ $metadata: { httpStatusCode?: number | undefined
     (error) => error.$metadata.httpStatusCode as number,
   );
 
-test("lists of files and stored objects are one, in the order of bytes, whatever the page size", async () => {
+test("files and stored objects are in one list, in the order of bytes, whatever the page size", async () => {
   const files = ["a.jpg", "a/1.jpg", "a/b/2.jpg", "a0.jpg", "b/3.jpg", "ü/x.png", "z.png", "😀.png"];
   const stored = ["a-.jpg", "a/0.jpg", "a/b/1.jpg", "b/4.jpg", "c/1.jpg", "ü/y.png", "zz.png"];
   for (const name of files) write(name, name);
@@ -121,7 +121,7 @@ test("a large file arrives whole, an empty one too", async () => {
   expect((await store.get("copy")).ContentLength).toBe(bytes.length);
 });
 
-test("what the folder holds cannot be changed; other keys beside it are stored as usual", async () => {
+test("files of the folder cannot be changed; other keys are stored as usual", async () => {
   write("a.jpg", "file");
   const Key = `${prefix}a.jpg`;
   const refused = { name: "AccessDenied", message: expect.stringContaining("read-only") };
@@ -162,7 +162,7 @@ test("no key climbs out of the folder", async () => {
 });
 
 test.skipIf(process.platform === "win32")(
-  "links within the folder are followed, those that lead out, round in a circle or nowhere are not there",
+  "links within the folder are followed; links that lead out of it, in a circle or nowhere are left out",
   async () => {
     write("real/1.jpg", "one");
     fs.writeFileSync(join(base, "secret.txt"), "outside");
@@ -194,7 +194,7 @@ test.skipIf(process.platform !== "linux")(
   },
 );
 
-test("a folder that is not there is empty, and is found as soon as it is", async () => {
+test("a missing folder counts as empty, and is found as soon as it exists", async () => {
   fs.rmSync(folder, { recursive: true });
   expect(await list()).toEqual([]);
   expect(await status(store.get(`${prefix}a.jpg`))).toBe(404);

@@ -38,13 +38,13 @@ const types: Record<string, string> = {
 const chunkBytes = 256 * 1024;
 const maxKeyBytes = 1024;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** Windows takes these for something other than a part of a name, or drops them. */
+/** Windows gives these characters another meaning than a part of a name, or drops them. */
 const unsafeOnWindows = /[\\:*?"<>|]|[. ]$/;
 
 /**
  * The files of a folder as objects, read-only: `<prefix><path with slashes>`. Nothing is copied or remembered, so
- * what changes in the folder changes here. Links that lead out of it are not there, nor are names that are no UTF-8 or
- * hold control characters, nor anything but plain files.
+ * changes in the folder are visible at once. Left out are links that lead out of it, names that are not UTF-8 or have
+ * control characters, and everything but plain files.
  */
 export class Folder {
   readonly #options: FolderOptions;
@@ -120,7 +120,7 @@ function* walk(
     const bytes = Buffer.from(isFolder ? `${key}/` : key);
     if (bytes.length > maxKeyBytes) continue;
     if (isFolder) {
-      // Everything in the folder begins with this, so a later position is after all of it.
+      // Every key in the folder begins with this, so a later position is after all of them.
       const isBehind = Buffer.compare(bytes, from.subarray(0, bytes.length)) < 0;
       // A link to a folder above would never end.
       if (!isBehind && !above.includes(path))
@@ -161,7 +161,10 @@ function toEntry(root: string, dir: string, entry: Dirent<Buffer>): Entry | unde
     : undefined;
 }
 
-/** Whether a text can be the name of a file, as keys have it: nothing that a path is climbed or a device is opened with. */
+/**
+ * Whether a text can be the name of a file, as keys have it: without parts that lead out of the folder or open a
+ * device.
+ */
 function isName(name: string): boolean {
   if (name === "" || name === "." || name === ".." || /\p{Cc}/u.test(name)) return false;
   return process.platform !== "win32" || !unsafeOnWindows.test(name);
@@ -187,7 +190,8 @@ function toObject(key: string, file: string): FolderObject | undefined {
 }
 
 /**
- * Changes when the file is written again. It has a part count, so that it cannot be taken for an MD5 of the content.
+ * Changes when the file is written again. It ends in a part count, so that it is not mistaken for an MD5 of the
+ * content.
  */
 function etagOf({ size, mtimeNs }: BigIntStats): string {
   return `${createHash("md5").update(`${size} ${mtimeNs}`).digest("hex")}-1`;

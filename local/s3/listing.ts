@@ -93,7 +93,7 @@ function next(key: Buffer): Buffer {
   return Buffer.concat([key, Buffer.from([0])]);
 }
 
-/** The smallest byte string above everything that begins so; UTF-8 has no byte 0xff, so one can be added. */
+/** The smallest byte string above everything with this prefix; UTF-8 has no byte 0xff, so one can be added. */
 function afterPrefix(prefix: Buffer): Buffer {
   const end = Buffer.from(prefix);
   end[end.length - 1] = (end.at(-1) ?? 0) + 1;

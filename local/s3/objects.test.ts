@@ -63,7 +63,7 @@ describe("conditions", () => {
     expect(statuses.sort()).toEqual([200, ...Array.from({ length: 19 }, () => 412)]);
   });
 
-  test("If-Match guards writes, reads and deletes; If-None-Match spares a read", async () => {
+  test("If-Match protects writes, reads and deletes; If-None-Match saves a read", async () => {
     const Key = freshKey();
     await expect(store.put(Key, "x", { IfMatch: '"0"' })).rejects.toMatchObject({ name: "NoSuchKey" });
     const { ETag } = await store.put(Key, "one");

@@ -32,9 +32,9 @@ const checksum = "x-amz-checksum-sha256";
 export async function putObject(call: Call): Promise<void> {
   const conditions = writeConditions(call);
   const sum = call.headers[checksum];
-  // The body is compared with it before it counts (body.ts).
+  // body.ts compares the body with it before the object is stored.
   const headers = { ...headersToStore(call), ...(sum === undefined ? {} : { [checksum]: sum }) };
-  // Judged twice: now, so that a lost race does not cost the body, and again when it counts.
+  // Checked twice: now, so that a body is not read in vain, and again in the transaction, where it counts.
   call.catalog.check(call.bucket, call.key, conditions);
   const etag = await store(call, receive(body(call)), headers, conditions);
   reply(call, 200, { etag: `"${etag.etag}"` });
@@ -62,7 +62,7 @@ export async function copyObject(call: Call): Promise<void> {
   replyXml(call, "CopyObjectResult", { ETag: `"${etag}"`, LastModified: iso(modifiedMs) });
 }
 
-/** Writes the bytes, then makes them the object; without the second step they are nothing. */
+/** Writes the bytes, then makes them the object; before the second step they are not visible. */
 async function store(
   call: Call,
   bytes: AsyncIterable<Buffer>,
@@ -228,7 +228,7 @@ function parseRange(header: string | undefined, size: number): [number, number] 
   return [start, end];
 }
 
-/** response-content-type and its kind. Throws S3Error InvalidArgument. */
+/** `response-content-type` and similar parameters. Throws S3Error InvalidArgument. */
 function overrides({ query }: Call): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const name of storedHeaders) {

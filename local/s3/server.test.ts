@@ -174,7 +174,7 @@ describe("the server", () => {
     ]);
   });
 
-  test("garbage does not stop it", async () => {
+  test("malformed requests do not stop it", async () => {
     const { port } = new URL(store.server.url);
     const heads = [
       "",

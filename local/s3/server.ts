@@ -129,7 +129,8 @@ export async function start(options: S3Options): Promise<S3Server> {
     const handle = (request: IncomingMessage, response: ServerResponse) => {
       const requestId = randomBytes(8).toString("hex").toUpperCase();
       response.setHeader("x-amz-request-id", requestId);
-      // A body that was announced and never asked for would be missed by the next request on this connection.
+      // If the server refuses before it asks for the announced body, the client may not send it. Then the next request on
+      // this connection would be read as that body.
       if (request.headers.expect !== undefined) response.setHeader("connection", "close");
       const done = answer({ request, response, requestId, options, catalog, blobs })
         .catch((error: unknown) => fail(request, response, requestId, error))

@@ -139,7 +139,7 @@ describe("signatures", () => {
     expect(await store.textOf(Key)).toBe("12345");
   });
 
-  test("what is wrong with a presigned upload is said in words, with the cure", async () => {
+  test("mistakes with a presigned upload are explained, with what to do", async () => {
     const { url, headers } = await store.presignPut(freshKey(), "12345");
     const words = async (
       change: Record<string, string>,

@@ -120,7 +120,7 @@ async function verifyUrl(request: SignedRequest, credentials: Credentials, now: 
   for (const name of authParameters) {
     if (!query.has(name))
       throw malformed(`Query-string authentication version 4 requires the ${name} parameter`);
-    // Twice the same one: two readers could disagree on which counts.
+    // A repeated parameter is refused, because two readers could disagree on which one counts.
     if (request.query.filter(([other]) => other === name).length > 1) throw malformed(`${name} is repeated`);
   }
   if (query.get("X-Amz-Algorithm") !== "AWS4-HMAC-SHA256")

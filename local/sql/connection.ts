@@ -39,7 +39,7 @@ const refused = /^\s*(attach|detach|vacuum)\b/i;
 const locks =
   /^\s*(begin\s+(immediate|exclusive)|insert|update|delete|replace|create|drop|alter|reindex|with\b.*\b(insert|update|delete)\b)/is;
 
-/** How many bytes an answer may still have. */
+/** How many more bytes an answer may have. */
 export interface Budget {
   bytes: number;
 }
@@ -60,7 +60,7 @@ export class Connection {
   dirty = false;
   /** Since when (performance.now()) it has held the lock for writing; undefined when it does not. */
   #lockedSince: number | undefined;
-  /** Its transaction was ended because another stream waited too long. */
+  /** True after its transaction was ended because another stream waited too long. */
   #isRobbed = false;
   /** Whether this Node takes `?3` for a named parameter (22 does, 24 counts it among the positional ones). */
   readonly #numberedAreNamed: boolean;

@@ -4,7 +4,7 @@ import { useWorkspace } from "#test/support/sql-workspace";
 const { serve, clientOf } = useWorkspace();
 const megabytes = (count: number) => `hex(zeroblob(${count * 500_000}))`;
 
-describe("the limits and manners of libSQL's server", () => {
+describe("the limits and behavior of libSQL's server", () => {
   test("an answer of more than 10 MB is refused, all steps of a batch together, and what the batch wrote is not there", async () => {
     const client = clientOf((await serve()).url);
     await client.execute("CREATE TABLE t (a)");
@@ -39,7 +39,7 @@ describe("the limits and manners of libSQL's server", () => {
     expect((await client.execute("SELECT a FROM t")).rows.map(({ a }) => a)).toEqual([2n]);
   });
 
-  test("statements that it does not carry out are refused, and faults have its names", async () => {
+  test("statements that libSQL's server refuses are refused, and faults have its codes", async () => {
     const client = clientOf((await serve()).url);
     for (const text of ["ATTACH 'other.db' AS other", "VACUUM", "DETACH other", "SELEC 1"])
       await expect(client.execute(text), text).rejects.toMatchObject({ code: "SQL_PARSE_ERROR" });

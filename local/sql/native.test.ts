@@ -119,7 +119,7 @@ async function outcome(client: Client, sql: string, args: InArgs = []) {
     return columns.length > 0 ? { columns, columnTypes, values } : { rowsAffected, lastInsertRowid };
   } catch (error) {
     if (!(error instanceof LibsqlError)) throw error;
-    // SQLite has one name for these, the server has several.
+    // SQLite has one error code for these, the server has several.
     const plain = (text: string) => text.replace(/^(SQLITE_UNKNOWN|SQL_PARSE_ERROR)/, "SQLITE_ERROR");
     return { code: plain(error.code), message: plain(error.message.replace("SQLite error: ", "")) };
   }

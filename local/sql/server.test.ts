@@ -95,7 +95,7 @@ describe("transactions", () => {
     expect(late).toMatchObject({ status: 400, json: { code: "STREAM_EXPIRED" } });
   });
 
-  test("a transaction whose snapshot is stale fails at once, for waiting cannot help", async () => {
+  test("a transaction whose snapshot is stale fails at once, because waiting does not help", async () => {
     const client = clientOf((await serve()).url);
     await client.execute("CREATE TABLE t (a)");
     const transaction = await client.transaction("deferred");
@@ -251,7 +251,7 @@ describe("protocol", () => {
     });
   });
 
-  test("a batch obeys its conditions", async () => {
+  test("a batch follows its conditions", async () => {
     const { url } = await serve();
     const step = (text: string, condition?: unknown) => ({ stmt: { sql: text }, condition });
     const steps = [
@@ -301,7 +301,7 @@ describe("protocol", () => {
     ]);
   });
 
-  test("what is not a request gets a 4xx, and the server lives on", async () => {
+  test("an invalid request gets a 4xx, and the server continues", async () => {
     const { url } = await serve();
     const bad = [
       "",

@@ -204,7 +204,7 @@ function parse<Output>(schema: z.ZodType<Output>, json: unknown): Output {
     const [issue] = error.issues;
     throw invalid(`${issue?.path.join(".")}: ${issue?.message}`);
   } catch (error) {
-    // Conditions may be nested; far enough, and the stack ends.
+    // Conditions may be nested so deeply that the stack overflows.
     throw error instanceof RangeError ? invalid("it is nested too deeply") : error;
   }
 }

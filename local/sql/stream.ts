@@ -101,7 +101,7 @@ export class Stream {
       try {
         results[at] = await this.#execute(step.stmt, budget);
       } catch (error) {
-        // There is no answer that could say which steps were carried out.
+        // No answer could tell which steps were carried out.
         if (budget.bytes < 0) throw error;
         errors[at] = toWire(error);
       }

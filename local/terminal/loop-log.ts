@@ -7,7 +7,7 @@ import { type Level, severity } from "./terminal.ts";
 export interface Log {
   /** Where the lines go; undefined when a function takes them. */
   readonly path: string | undefined;
-  /** A line as a function printed it. */
+  /** Takes a line as a function printed it. */
   functionLine(functionName: string, line: string): void;
   /** Events that only Lambda can report: a crash, a kill at the timeout. */
   outcome(invocation: Invocation): void;
@@ -68,7 +68,7 @@ export function open(
       event("ERROR", invocation.type === "timeout" ? "function_timeout" : "function_error", {
         function: invocation.functionName,
         lambda_request_id: invocation.requestId,
-        // The message may quote what the function choked on.
+        // The message may quote the function's input.
         ...(invocation.type === "error" ? { error_type: invocation.error.errorType } : {}),
         duration_ms: Math.round(invocation.durationMs),
       });

@@ -21,7 +21,7 @@ const line = (more: Partial<Seen> = {}, look: Partial<Terminal.Look> = {}) =>
   Terminal.requestLine(seen(more), { colors: false, level: "INFO", ...look }, at);
 
 describe("a request in the terminal", () => {
-  test("is one line: time, method, path, status, milliseconds, request id, and of an error what its answer says", () => {
+  test("is one line: time, method, path, status, milliseconds, request id, and the message of an error", () => {
     expect(line()).toBe("09:05:07 GET  /v1/me 200 12 ms req-1");
     expect(line({ method: "DELETE", status: 404, error: "not_found: no such run" })).toBe(
       "09:05:07 DELETE /v1/me 404 12 ms req-1 not_found: no such run",
@@ -37,7 +37,7 @@ describe("a request in the terminal", () => {
     expect(line({ target: `/${"a".repeat(500)}` })?.length).toBeLessThan(170);
   });
 
-  test("is nothing that a terminal obeys, and stays one line", () => {
+  test("contains nothing that controls a terminal, and stays one line", () => {
     const odd = line({
       target: "/\u001b[2Ja\u009bb\nc\u202ed",
       error: "e\u0007\r\nf",
@@ -47,7 +47,7 @@ describe("a request in the terminal", () => {
     expect(odd).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
   });
 
-  test("has colors on a terminal alone, never with NO_COLOR or TERM=dumb", () => {
+  test("has colors only on a terminal, never with NO_COLOR or TERM=dumb", () => {
     const wants = (env: Record<string, string>, isTTY: boolean) => Terminal.wantsColors(env, { isTTY });
     expect([
       wants({}, true),
@@ -61,7 +61,7 @@ describe("a request in the terminal", () => {
     );
   });
 
-  test("is shown as LOG_LEVEL says: WARN from 400, ERROR from 500, SILENT never", () => {
+  test("is shown according to LOG_LEVEL: WARN from 400, ERROR from 500, SILENT never", () => {
     const shown = (level: Terminal.Level) =>
       [200, 303, 404, 500].filter((status) => line({ status }, { level }) !== undefined);
     expect([shown("DEBUG"), shown("INFO"), shown("WARN"), shown("ERROR"), shown("SILENT")]).toEqual([
@@ -119,7 +119,7 @@ OCRlty is ready at http://127.0.0.1:8080`);
     expect(text({}, "win32")).toContain(`$env:AWS_SHARED_CREDENTIALS_FILE="/o c/aws-credentials"; aws s3 ls`);
   });
 
-  test("says where what is not the loop's own is, by its settings' names", () => {
+  test("names the settings of services that are not the loop's own", () => {
     const own = text({
       bucket: undefined,
       env: { S3_BUCKET: "mine", VLLM_MODEL: "qwen", AUTH_ENABLED: "false" },
@@ -131,7 +131,7 @@ OCRlty is ready at http://127.0.0.1:8080`);
   });
 });
 
-test("a log line as text can be cut at its blanks, and is one line whatever it holds", () => {
+test("a log line as text can be split at its blanks, and is always one line", () => {
   const fields = {
     time: "T",
     level: "WARN",

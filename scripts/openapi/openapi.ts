@@ -110,7 +110,7 @@ function documentOf({ paths, tags, statuses }: Described): Document {
       paths,
       webhooks: webhooks(),
       components: {
-        // The caller's files, which appear in no request, and what functions know as a type alone.
+        // Adds the form of files, which appears in no request, and schemas that functions have only as a type.
         schemas: {
           Embedded,
           Complete,

@@ -82,7 +82,7 @@ export function addResults(schemas: Record<string, Json>): void {
   }
 }
 
-/** An answer may have an e-invoice beside what was read, and be several documents; before the answers are split by task. */
+/** Adds the e-invoice and the documents of an answer; called before the answers are split by task. */
 export function tellEmbedded(schemas: Record<string, Json>): void {
   for (const holder of Object.keys(holders))
     Object.assign((schemas[holder] as ObjectSchema).properties, {

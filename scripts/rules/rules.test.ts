@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true, maxRetries: 5 }));
 
-/** The versions that an edit of this file makes stale; it is taken back afterwards. */
+/** The versions that become stale when this file is edited; the edit is undone afterwards. */
 async function stale(file: string, edit: (text: string) => string): Promise<string[]> {
   const path = join(copy, file);
   const before = fs.readFileSync(path, "utf8");

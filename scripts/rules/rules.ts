@@ -29,7 +29,7 @@ const filesOf = (root: string, folder: string): string[] =>
 
 /**
  * The hash of a folder's code without comments, types and white space, and of the versions of the packages that it
- * uses: to reword a comment changes no rule.
+ * uses: a reworded comment changes no version.
  */
 async function hashOf(root: string, folder: string): Promise<string> {
   const { dependencies } = JSON.parse(fs.readFileSync(join(root, "package.json"), "utf8")) as {

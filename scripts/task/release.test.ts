@@ -50,7 +50,7 @@ test("a release writes hashes and table, a second one nothing, and other tasks s
   });
   expect(await Release.release(root, "name_v1")).toEqual([]);
   define("name_v2", "Copy the whole name.");
-  // In the making, and not offered before it is released.
+  // It is being developed, and is not offered before it is released.
   define("place_v1", "Copy the place.");
   await Release.release(root, "name_v2");
   expect(fs.readFileSync(hashes, "utf8")).toBe(first);
@@ -67,7 +67,7 @@ test.each([
     const hashes = define("name_v9", "Copy the name.");
     await Release.release(root, "name_v9");
     const before = fs.readFileSync(hashes, "utf8");
-    // Node keeps a module under its address: the next version of the folder is another root's.
+    // Node caches a module by its path, so the next version of the folder is below another root.
     const old = root;
     root = fs.mkdtempSync(join(tmpdir(), "ocrlty-task-"));
     fs.cpSync(old, root, { recursive: true });

@@ -16,7 +16,8 @@ const folderOf = (root: string) => join(root, "core", "task");
  * @param id - the name of a folder in core/task with a `definition.ts`.
  * @returns the files that were written, below the root.
  * @throws ReleaseError for a folder without a definition, a schema that not every model server supports, and a schema
- *   or prompt that differs from the released one: what callers and stored results name by this id never changes.
+ *   or prompt that differs from the released one: the meaning of an id that callers and stored results use never
+ *   changes.
  */
 export async function release(root: string, id: string): Promise<string[]> {
   const file = join(folderOf(root), id, "definition.ts");

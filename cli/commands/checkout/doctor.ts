@@ -9,7 +9,7 @@ import { paint, type Style } from "#cli/terminal/terminal";
 import * as Text from "#cli/terminal/text";
 
 const about = `
-Looks and changes nothing: settings, files with secrets, the server and its key, versions, what /readyz says, migrations of
+Checks and changes nothing: settings, files with secrets, the server and its key, versions, the result of /readyz, migrations of
 the database, queues and dead letters, and secrets that end within 14 days. Of a stage all of it is seen under
 \`npx sst shell\`; without it, of a server elsewhere, what its API tells. No loop is started for it.`;
 
@@ -24,7 +24,7 @@ const styles: Readonly<Record<Finding["state"], Style | undefined>> = {
 export function command(context: Context, done: (status: Exit) => void): Command {
   return Help.add(
     Options.common(
-      new Command("doctor").description("what is wrong here, and what cures it"),
+      new Command("doctor").description("what is wrong here, and how to fix it"),
       'one JSON document: {"ok","findings":[{"check","state","found","cure"}]}',
     ),
     {

@@ -35,7 +35,7 @@ const limits = [
   {
     name: "modelSecondsPerDay",
     option: "--model-seconds-per-day",
-    what: "no new work begins once this many seconds of model time were used on a day (UTC)",
+    what: "no new work begins after this many seconds of model time on a day (UTC)",
     field: "model_seconds_per_day",
     short: "model s/day",
   },
@@ -63,14 +63,14 @@ const limits = [
   {
     name: "maxStoredObjects",
     option: "--max-stored-objects",
-    what: "most objects in the bucket, likewise",
+    what: "most objects in the bucket; uploads above it are refused",
     field: "max_stored_objects",
     short: "objects",
   },
   {
     name: "retentionDays",
     option: "--retention-days",
-    what: "what the key made is removed this many days after it ended, instead of RETENTION_DAYS",
+    what: "the key's ended work is removed after this many days, instead of RETENTION_DAYS",
     field: "retention_days",
     short: "days kept",
   },

@@ -131,7 +131,7 @@ function addCreate({ context, done, verb }: Verbs): void {
 }
 
 function addUpdate({ context, done, verb }: Verbs): void {
-  limited(verb("update-key", "change a key, everywhere after 60 s at most; none removes a limit"))
+  limited(verb("update-key", "change a key, everywhere after 60 s at most; the value none removes a limit"))
     .addOption(keyId())
     .addOption(
       new Option("--role <role>", "another role, with its scopes unless --scopes").choices(Key.roles),
@@ -167,10 +167,7 @@ function addList({ context, done, verb }: Verbs): void {
 }
 
 function addRevoke({ context, done, verb }: Verbs): void {
-  verb(
-    "revoke-key",
-    "refuse a key from now on, everywhere after 60 s at most, and say what of it is going on",
-  )
+  verb("revoke-key", "refuse a key from now on, everywhere after 60 s at most, and show its work in progress")
     .addOption(keyId())
     .option("--cancel", "cancel its runs, and end its extracts that wait in line")
     .action(async (options: KeyOptions & { cancel?: boolean }) => {
@@ -198,7 +195,7 @@ function addRotate({ context, done, verb }: Verbs): void {
     )
     .option(
       "--expires <time>",
-      `when it ends, and later ones do, instead of as the key had it: ${expiryForms}`,
+      `when this secret and later ones end, instead of the key's own setting: ${expiryForms}`,
     )
     .action(async (options: KeyOptions & { overlap: string; expires?: string }) => {
       const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
@@ -214,8 +211,12 @@ function addRotate({ context, done, verb }: Verbs): void {
 function addWebhookSecret({ context, done, verb }: Verbs): void {
   verb("webhook-secret", "what a key's webhooks are signed with: for its receivers")
     .argument("<key-id>", "the key's id")
-    .option("--rotate", "make another one first; calls carry both signatures for the overlap")
-    .option("--overlap <duration>", "how long the one before signs too, such as 24h; 0 for not at all", "24h")
+    .option("--rotate", "make a new secret first; calls carry both signatures during the overlap")
+    .option(
+      "--overlap <duration>",
+      "how long the previous secret signs too, such as 24h; 0 for not at all",
+      "24h",
+    )
     .action(async (keyId: string, options: KeysOptions & { rotate?: boolean; overlap: string }) => {
       const overlapMs = options.overlap === "0" ? 0 : Options.duration("--overlap", options.overlap);
       await withDatabase(context, options, { create: false }, async ({ db, webhookSecrets }) => {
@@ -231,7 +232,7 @@ function addWebhookSecret({ context, done, verb }: Verbs): void {
           );
         if (shown.overlap_until !== null)
           context.say(
-            `calls are signed with the one before too until ${Table.minute(shown.overlap_until)} UTC`,
+            `calls are also signed with the previous secret until ${Table.minute(shown.overlap_until)} UTC`,
           );
       });
       done(exit.ok);
@@ -292,7 +293,7 @@ function goingOf(going: Stop.Going, stopped: { runs: number; extracts: number } 
     ...(going.run_count > going.runs.length ? [`and ${going.run_count - going.runs.length} more runs`] : []),
     `extracts: ${going.extracts_running} running, ${going.extracts_queued} in line`,
     ...(stopped === undefined && going.run_count + going.extracts_queued > 0
-      ? ["its runs get no more items from here on; --cancel stops them and what is in line now"]
+      ? ["its runs get no more items from now on; --cancel stops them and its extracts in line now"]
       : []),
   ];
   return lines.map((line) => `${line}\n`).join("");

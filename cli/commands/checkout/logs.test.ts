@@ -53,7 +53,7 @@ describe("logs of the local loop", () => {
     });
   });
 
-  test("that are followed go on through a full file, and end with Ctrl-C", async () => {
+  test("that are followed continue in the next file when one is full, and end with Ctrl-C", async () => {
     const dir = join(cli.dir, "home", "log");
     const log = LogFile.open(dir, { maxBytes: 1_000, keep: 3 });
     log.write(json("before", "a"));
@@ -103,7 +103,7 @@ describe("artifact", () => {
     last_modified: "2026-11-30T09:00:00.000Z",
   });
 
-  test("get prints what the signed address gives, and the key goes to the API alone", async () => {
+  test("get prints the content of the signed address, and the key goes only to the API", async () => {
     const bucket = await serve([{ body: { request_id: "a" } }]);
     const api = await serve([{ body: { url: `${bucket.url}/x`, expires_at: "2026-11-30T09:00:00.000Z" } }]);
     const got = await cli.run(["artifact", "get", "a/b", "--attempt", "2", "--url", api.url, "--key", "k"]);
@@ -118,7 +118,7 @@ describe("artifact", () => {
     await Promise.all([api.close(), bucket.close()]);
   });
 
-  test("ls goes through all pages of the extract's day, and shows its objects alone", async () => {
+  test("ls goes through all pages of the extract's day, and shows only its objects", async () => {
     const api = await serve([
       { body: { created_at: "2026-11-30T08:00:00.000Z" } },
       { body: { key_id: "k" } },
@@ -133,7 +133,7 @@ describe("artifact", () => {
     await api.close();
   });
 
-  test("says that debug routes are off where they are", async () => {
+  test("says that debug routes are off", async () => {
     const off = {
       status: 404,
       body: { error: { code: "not_found", message: "no such route", request_id: "r", details: {} } },
@@ -144,7 +144,7 @@ describe("artifact", () => {
     await api.close();
   });
 
-  test("open uses the system's opener, and none where there is no screen", () => {
+  test("open uses the system's opener; without a screen it prints the file's path", () => {
     const there = () => true;
     expect([
       openerOf("darwin", {}, there),

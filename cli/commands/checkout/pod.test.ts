@@ -79,7 +79,7 @@ describe("pod status", () => {
     expect(runpod.seen).toEqual([`GET /v2/pods/${podId}`]);
   });
 
-  test("a pod that is off costs nothing, runs since never, and its server is away", async () => {
+  test("a pod that is off has no cost and no start time, and its server is away", async () => {
     model.models = ModelServer.html(502);
     const { status, stdout } = await pod(["status", "--json"]);
     expect({ status, answer: JSON.parse(stdout) }).toEqual({
@@ -148,7 +148,7 @@ describe("pod start", () => {
     const { status, stdout, stderr } = await pod(["start", "--wait", "--json"]);
     expect(status).toBe(exit.items);
     expect(JSON.parse(stdout)).toMatchObject({ model_server: { ok: false, error: "status_502" } });
-    expect(stderr).toMatch(/not in time; the pod stays on/);
+    expect(stderr).toMatch(/did not answer in time; the pod stays on/);
     expect(runpod.status).toBe("STARTING");
   });
 
@@ -215,18 +215,18 @@ describe("pod start", () => {
 });
 
 describe("pod stop", () => {
-  test("it says that what waits is safe", async () => {
+  test("it says that waiting work is kept", async () => {
     runpod.status = "RUNNING";
     expect(await pod(["stop"])).toEqual({
       status: exit.ok,
-      stdout: `${podId} (EXITED, 0.00 USD/h): stopped; what waits for it is safe: work is queued, none fails\n`,
+      stdout: `${podId} (EXITED, 0.00 USD/h): stopped; waiting work stays in the queue and does not fail\n`,
       stderr: "",
     });
     expect(runpod.seen).toEqual([`POST /v2/pods/${podId}/action stop`]);
   });
 });
 
-describe("which pod, and with which key", () => {
+describe("the choice of the pod and the key", () => {
   test("the address of the model server is enough to find the pod", async () => {
     delete env.POD_ID;
     env.VLLM_BASE_URL = `https://${podId}-8000.proxy.runpod.net/v1`;
@@ -239,7 +239,7 @@ describe("which pod, and with which key", () => {
     expect((await pod(["stop", "--pod", podId])).status).toBe(exit.ok);
   });
 
-  test("where POD_ID and the address name two pods, neither is touched unless one is named", async () => {
+  test("if POD_ID and the address name two pods, the command does nothing unless --pod chooses one", async () => {
     env.VLLM_BASE_URL = "https://another0pod-8000.proxy.runpod.net/v1";
     const { status, stderr } = await pod(["stop"]);
     expect({ status, stderr }).toEqual({

@@ -41,7 +41,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   })
     .option("--wait", "until its model server answers, for 15 minutes at most; Ctrl-C leaves the pod on")
     .action(async (options: Options) => done(await start(context, options)));
-  verb("stop", "stop the pod; its disk stays, and what waits for it is safe", [`${stage} pod stop`]).action(
+  verb("stop", "stop the pod; its disk stays, and waiting work is kept", [`${stage} pod stop`]).action(
     async (options: Options) => done(await stop(context, options)),
   );
   return pod;
@@ -118,10 +118,10 @@ async function start(context: Context, options: Options): Promise<Exit> {
   const setting = settle(context, options);
   // Checked before the start: a pod that the command cannot wait for would run and cost money unnoticed.
   if (options.wait && setting.model === undefined)
-    throw new UsageError("VLLM_BASE_URL is not set: there is nothing to wait for; leave --wait away");
+    throw new UsageError("VLLM_BASE_URL is not set: there is nothing to wait for; leave out --wait");
   if (options.wait && setting.elsewhere)
     throw new UsageError(
-      `VLLM_BASE_URL is another pod's: set it (secret ${secrets.VLLM_BASE_URL.secret}, deploy), or leave --wait away`,
+      `VLLM_BASE_URL is another pod's: set it (secret ${secrets.VLLM_BASE_URL.secret}, deploy), or leave out --wait`,
     );
   const pod = await RunPod.start(setting.runpod, setting.id);
   if (!options.wait || setting.model === undefined) {
@@ -137,7 +137,7 @@ async function start(context: Context, options: Options): Promise<Exit> {
 async function stop(context: Context, options: Options): Promise<Exit> {
   const setting = settle(context, options);
   const pod = await RunPod.stop(setting.runpod, setting.id);
-  report(context, options, { pod, what: "stopped; what waits for it is safe: work is queued, none fails" });
+  report(context, options, { pod, what: "stopped; waiting work stays in the queue and does not fail" });
   return exit.ok;
 }
 
@@ -171,14 +171,15 @@ async function serve(
         return { probe, latest };
       }
       if (performance.now() + times.podPollMs > giveUpAt) {
-        context.say("not in time; the pod stays on: its log is in RunPod's console");
+        context.say(
+          "the model server did not answer in time; the pod stays on: its log is in RunPod's console",
+        );
         return { probe, latest };
       }
       await sleep(times.podPollMs, undefined, { signal: context.signal });
     }
   } catch (error) {
-    if (context.signal.aborted)
-      context.say("no longer waiting; the pod stays on, and `pod stop` would stop it");
+    if (context.signal.aborted) context.say("no longer waiting; the pod stays on until `pod stop`");
     throw error;
   }
 }

@@ -36,7 +36,7 @@ export function purge(verb: Command, context: Context, done: (status: Exit) => v
         // Work that still runs would write objects after the purge.
         const why = [
           ...(trustedMs > 0
-            ? [`it was revoked just now, and is taken for ${Math.ceil(trustedMs / 1000)} s more`]
+            ? [`it was revoked just now, and is still accepted for ${Math.ceil(trustedMs / 1000)} s`]
             : []),
           ...(runs + extracts > 0 ? [`${runs} runs and ${extracts} extracts of it have not ended`] : []),
         ];
@@ -63,7 +63,7 @@ export function purge(verb: Command, context: Context, done: (status: Exit) => v
         );
         if (openUntil !== undefined)
           context.say(
-            `what it was signed to upload may still arrive until ${Table.minute(openUntil.toISOString())} UTC: send the same once more then`,
+            `uploads with URLs that were signed before may still arrive until ${Table.minute(openUntil.toISOString())} UTC: send the same command once more then`,
           );
         done(exit.ok);
       });

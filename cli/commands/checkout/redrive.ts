@@ -43,7 +43,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
     },
   )
     .addArgument(new Argument("<queue>", "the queue they go back to").choices(Object.keys(queues)))
-    .option("--max <n>", "at most so many, oldest first; one is a good start")
+    .option("--max <n>", "at most this many, oldest first; begin with one")
     .option("--dry-run", "say how many there are and move nothing")
     .option("--json", "the result on one line of JSON")
     .action(async (queue: string, options: Options) => done(await redrive(context, queue, options)));

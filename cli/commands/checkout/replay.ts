@@ -217,7 +217,7 @@ async function liveOne(
   return drift.same ? exit.ok : exit.items;
 }
 
-/** The values of one artifact that are others now. */
+/** The values of one artifact that differ now. */
 function drifted({ source_request_id, request_id, differences, model, prompt_changed }: One.Drift): string {
   const lines = [
     ...differences.map(({ path, stored, now }) => `${path}: ${spoken(stored)} before, ${spoken(now)} now`),

@@ -49,7 +49,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
       ],
       exits: {
         0: "done",
-        1: "something else lies where an artifact belongs, or the archive is not whole (then nothing is written)",
+        1: "another object is where an artifact belongs, or the archive is incomplete (then nothing is written)",
         2: "usage, bucket or database",
         130: "interrupted",
       },
@@ -99,8 +99,7 @@ async function putBack(context: Context, open: () => fs.ReadStream, total: numbe
           log: silent,
           signal: context.signal,
           onProgress: (restored) => progress.update(seen(restored)),
-          onConflict: (conflict) =>
-            progress.say(`another artifact lies at ${Text.shown(conflict)}: it stays`),
+          onConflict: (conflict) => progress.say(`another object is at ${Text.shown(conflict)}: it stays`),
         });
       } finally {
         progress.stop();

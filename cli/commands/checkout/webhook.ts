@@ -121,11 +121,11 @@ function report(
 
 const reached: Partial<Record<Reason, string>> = {
   url_invalid: "this is not a URL",
-  url_unreachable: "nothing answers there, or it broke off",
+  url_unreachable: "nothing answers there, or the connection was lost",
   url_timeout: `there was no answer within ${timeoutMs / 1000} seconds`,
 };
 
-/** Advice: real calls have the same rule; the setting that lifts it differs. */
+/** The advice: real calls have the same rule, but another setting lifts it. */
 function sentence(reason: Reason, { isPrivate, isFile }: { isPrivate: boolean; isFile: boolean }): string {
   const plain = reached[reason];
   if (plain !== undefined) return `${plain} (${reason})`;

@@ -82,7 +82,7 @@ async function diff(context: Context, ids: readonly [string, string], options: D
   }
 }
 
-/** Status 0 would say that nothing regressed. */
+/** Exit status 0 would mean that nothing regressed. */
 const nothingInCommon = "no document is in both, by file or custom_id: there is nothing to compare";
 
 async function measured(
@@ -96,7 +96,7 @@ async function measured(
   context.say(`comparing ${Text.counted(documents, "document")} of ${first.run_id} and ${second.run_id}`);
   const found = await compare(context, server, sides, options.values);
   if (found.documents === 0) throw new UsageError(nothingInCommon);
-  // The figures are not held back by a file that cannot be written.
+  // The figures are printed even if a file cannot be written.
   context.out(options.json ? `${JSON.stringify(found)}\n` : Show.diff(found, options.examples, context));
   try {
     if (options.worst !== undefined)

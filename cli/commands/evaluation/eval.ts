@@ -84,7 +84,7 @@ async function evaluate(context: Context, runId: string, options: EvalOptions): 
     const run = await Run.get(server, { runId }, context.signal);
     if (bars.length > 0) Bar.checkFields(bars, await Results.fieldsOf(context, server, run.task_id));
     const evaluation = await Evaluate.evaluate(context, server, { runId, labels, imageKey, strMode });
-    // The figures are not held back by a file that cannot be written.
+    // The figures are printed even if a file cannot be written.
     const { judged, isGood } = tell(context, evaluation, { bars: failUnder, json: options.json });
     isMeasured = true;
     const write = (name: string, text: string) =>

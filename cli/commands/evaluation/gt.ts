@@ -14,7 +14,7 @@ import * as Text from "#cli/terminal/text";
 import { defaultImageKey } from "#core/ground-truth/schema";
 
 const about = `
-A ground truth is what people say stands on papers: a record a picture, with the names of the task's fields. What is left out is
+A ground truth has the right values as labeled by people: one record per picture, with the names of the task's fields. What is left out is
 not scored, null says that the paper does not have it, "?" that it cannot be read, {"any": ["1.0", "1.00"]} lists what is right
 (docs/ground-truth.md). Ground truths of one name are versions: \`get\` gives the newest, \`put\` prints what was changed.`;
 

@@ -13,7 +13,7 @@ describe("Ctrl-C", () => {
   /** Sends a signal as soon as `when` is true for the output or the requests. */
   const interruptible = () => new AbortController();
 
-  it("while the run goes on: partial results, the command that resumes, 130; the resume brings all", async () => {
+  it("while the run goes on: partial results, the command that resumes, exit status 130; the resume writes all results", async () => {
     rig.pictures("a.jpg", "b.jpg", "c.jpg");
     rig.api.onRun = (run) => {
       run.status = "running";
@@ -61,7 +61,7 @@ describe("Ctrl-C", () => {
     expect(rig.cli.read("r.csv")).toBe("my notes");
   });
 
-  it("while pictures are uploaded: nothing starts, and the resume uploads only what is missing", async () => {
+  it("while pictures are uploaded: no run starts, and the resume uploads only the missing ones", async () => {
     rig.pictures(...Array.from({ length: 30 }, (_, i) => `${i}.jpg`));
     const abort = interruptible();
     rig.api.intercept = ({ method, path }) => {
@@ -89,7 +89,7 @@ describe("Ctrl-C", () => {
       expect(String(rig.api.uploads.get(image_ref))).toBe(pictureOf(file));
   });
 
-  it("a process that dies right after the run was taken makes no second one when it is resumed", async () => {
+  it("a process that dies right after the run was accepted makes no second run when it is resumed", async () => {
     rig.pictures("a.jpg");
     let state = "";
     rig.api.onRun = () => {
@@ -103,7 +103,7 @@ describe("Ctrl-C", () => {
     expect(rig.api.uploads.size).toBe(1);
   });
 
-  it("uploads that are about to be swept are made again", async () => {
+  it("uploads that will soon expire are made again", async () => {
     rig.pictures("a.jpg");
     const refuse = { on: true };
     rig.api.intercept = ({ path }) => (refuse.on && path === "/v1/batch_extract" ? 400 : undefined);

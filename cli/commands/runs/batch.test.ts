@@ -57,7 +57,7 @@ describe("batch", () => {
     expect(new Set(rig.calls("PUT", /bucket/).map(({ key }) => key))).toEqual(new Set([undefined]));
   });
 
-  it("leaves the number of slots to the server unless it is given, and shows what the run has", async () => {
+  it("asks for auto unless --concurrency is given, and shows the run's slots", async () => {
     rig.pictures("a.jpg");
     await rig.batch(["in", "--run-id", "r-auto"]);
     expect(rig.api.runs.get("r-auto")?.body).toMatchObject({ concurrency: "auto" });
@@ -65,7 +65,7 @@ describe("batch", () => {
     expect(rig.api.runs.get("r-named")?.body).toMatchObject({ concurrency: "auto" });
   });
 
-  it("shows a table without --out, a line of JSON an item with --json, and says 1 when items failed", async () => {
+  it("prints a table without --out, a line of JSON per item with --json, and exits with 1 when items failed", async () => {
     rig.pictures("a.jpg", "b.jpg");
     rig.api.onRun = ({ items }) => {
       Object.assign(items[1] ?? {}, {
@@ -94,7 +94,7 @@ describe("batch", () => {
     expect(rig.api.mostAtOnce).toBeLessThanOrEqual(8);
   });
 
-  it("gets over errors of server, bucket and network, and makes no second run or upload of it", async () => {
+  it("survives errors of server, bucket and network, and repeats neither the run nor an upload", async () => {
     rig.pictures("a.jpg");
     const failing = [
       "POST /v1/uploads",
@@ -125,7 +125,7 @@ describe("batch", () => {
     expect(rig.api.uploads.size).toBe(1);
   });
 
-  it("sends a manifest over 1,000 lines as an upload, lines with refs as they are", async () => {
+  it("sends a manifest over 1,000 lines as an upload, and lines with refs unchanged", async () => {
     const lines = Array.from({ length: 1_001 }, (_, i) =>
       JSON.stringify({ custom_id: `${i}`, image_ref: `x-${i}` }),
     );
@@ -175,7 +175,7 @@ describe("batch", () => {
     expect(rig.states()).toEqual([]);
   });
 
-  it("a run that could not be carried out is 1, with every mistake of its manifest", async () => {
+  it("a run that could not be carried out gives exit status 1, with every mistake of its manifest", async () => {
     rig.pictures("a.jpg");
     rig.api.onRun = (run) => {
       run.status = "failed";
@@ -216,7 +216,7 @@ describe("a refusal after the uploads", () => {
       "more than any day has room for",
       { status: 403, code: "forbidden", details: { limit: "items_per_day", allowed: 1, requested: 2 } },
     ],
-  ])("%s is not a batch to go on with", async (_, answer) => {
+  ])("%s cannot be resumed", async (_, answer) => {
     const { status, stderr } = await refused(answer);
     expect(status).toBe(exit.failed);
     expect(stderr).toContain(`error: no\\u{1b}[2J\\u{a}no (${answer.code})\n`);
@@ -235,7 +235,7 @@ describe("a refusal after the uploads", () => {
     expect(rig.api.uploads.size).toBe(2);
   });
 
-  it("a key that is refused meanwhile loses no uploads: another one goes on", async () => {
+  it("a key that is refused in between loses no uploads: the batch can be resumed with another key", async () => {
     const { stderr } = await refused({ status: 401, code: "unauthorized" });
     expect(stderr).toContain("to go on with a key that may: npm run ocrlty -- batch --resume r-1\n");
     rig.api.intercept = () => undefined;
@@ -248,7 +248,7 @@ describe("files that are left out", () => {
   // Windows has no control characters in names.
   const oddName = process.platform === "win32" ? "c\u202e" : "c\n\u001b]0;x";
 
-  it("are named before anything is sent, and the end is 1, also of a batch that was resumed", async () => {
+  it("are named before anything is sent, and the exit status is 1, also of a resumed batch", async () => {
     rig.pictures("a.jpg", "b.jpg");
     rig.cli.file(`in/${oddName}.jpg`, "text");
     fs.symlinkSync(rig.cli.file("secret.jpg"), join(rig.cli.dir, "in/link.jpg"));
@@ -263,7 +263,7 @@ describe("files that are left out", () => {
       uploads: 2,
     });
     expect(stderr).toContain("links that lead out of the folder, or nowhere (1): link.jpg\n");
-    const odd = `called like a picture, but none by the first bytes (1): ${Text.shown(oddName)}.jpg\n`;
+    const odd = `named like a picture, but the first bytes are not one's (1): ${Text.shown(oddName)}.jpg\n`;
     expect(stderr).toContain(odd);
     const resumed = await rig.batch(["--resume", "r-1"]);
     expect(resumed.status).toBe(exit.items);

@@ -41,7 +41,7 @@ describe("runs", () => {
     expect((await run("items", "r-1", "--json", "--limit", "3")).stdout.trim().split("\n")).toHaveLength(3);
   });
 
-  it("results go to stdout or to a file, in the format that it is called by", async () => {
+  it("results go to stdout or to a file, in the format of its extension", async () => {
     expect(JSON.parse((await run("results", "r-1")).stdout)).toMatchObject({ run_id: "r-1" });
     expect((await run("results", "r-1", "--format", "csv")).stdout).toBe("csv\na.jpg\nb.jpg\n");
     const mixed = await run("results", "r-1", "--format", "csv", "--json");
@@ -75,7 +75,7 @@ describe("runs", () => {
     expect((await run("results", "r-1", "--dialect", "pipe")).status).toBe(exit.failed);
   });
 
-  it("a workbook, and printed or canonical values alone, are made here of the items' file, however large", async () => {
+  it("a workbook, and tables of only printed or only canonical values, are made here from the items' file, however large", async () => {
     const stored = api.runs.get("r-1");
     const means = { normalized: { total: { value: "0", currency: null, decimals: 2 } } };
     if (stored)
@@ -110,7 +110,7 @@ describe("runs", () => {
     }
   });
 
-  it("a ledger's file is made here by a mapping; what it cannot book is named, and the exit status tells", async () => {
+  it("a ledger's file is made here by a mapping; items that it cannot book are named, and change the exit status", async () => {
     const stored = api.runs.get("r-1");
     if (stored)
       stored.items = [Papers.receipt(0), Papers.receipt(1, { tax: "1.60" })].map((item) => ({ ...item }));
@@ -169,7 +169,7 @@ describe("runs", () => {
     expect(rig.calls("GET", /bucket/).map(({ key }) => key)).toEqual([undefined]);
   });
 
-  it("a download that breaks off leaves no file", async () => {
+  it("an interrupted download leaves no file", async () => {
     api.intercept = ({ path }, response) => {
       if (!path.includes("results")) return undefined;
       response.writeHead(200, { "content-type": "text/csv", "content-length": "100" });
@@ -206,7 +206,7 @@ describe("runs", () => {
     for (const seen of about) expect(seen.path).toContain("key_id=key-2");
   });
 
-  it("runs shows whose they are when they are of several keys, and says when there are more", async () => {
+  it("runs shows the keys if the runs have several, and says if there are more", async () => {
     const told = (id: string, owner: string) => ({ ...api.told(id), key_id: owner });
     const listed = (...runs: object[]) => {
       api.intercept = ({ path }, response) => {
@@ -229,7 +229,7 @@ describe("runs", () => {
     expect([whole.stdout, whole.stderr]).toEqual([expect.not.stringContaining("KEY"), ""]);
   });
 
-  it("an unknown run, and a deletion without --yes, are 2", async () => {
+  it("an unknown run, and a deletion without --yes, give exit status 2", async () => {
     expect(await run("run", "nobody")).toMatchObject({ status: exit.failed, stdout: "" });
     const { status, stderr } = await run("delete", "r-1");
     expect(status).toBe(exit.failed);

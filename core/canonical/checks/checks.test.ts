@@ -63,7 +63,7 @@ describe("the total is the sum of its parts", () => {
     expect(fields(given)).toMatchObject([{ id: "total_is_sum_of_parts", ok, variant }]);
   });
 
-  test("is left out when a value is not printed or does not read", () => {
+  test("is left out when a value is not printed or cannot be read", () => {
     expect(fields({ total: "12.00", tax: "1.00" })).toEqual([]);
     expect(fields({ subtotal: "12.00", tax: "1.00" })).toEqual([]);
     expect(fields({ subtotal: "12.00", tax: "l.oo", total: "13.00" })).toEqual([]);
@@ -171,7 +171,7 @@ describe("the rows", () => {
     ]);
   });
 
-  test("are not added up when a price does not read", () => {
+  test("are not added up when a price cannot be read", () => {
     expect(receipt([item("2.00"), item("3.5O")], { subtotal: "5.50" })).toEqual([]);
   });
 
@@ -195,7 +195,7 @@ describe("the rows", () => {
 });
 
 describe("an invoice", () => {
-  test("is held to its lines, taxes, payments and dates", () => {
+  test("is checked against its lines, taxes, payments and dates", () => {
     const [example] = taskOf("invoice_v1").examples;
     const checks = checksOf("invoice_v1", example?.answer as Record<string, unknown>);
     expect(checks.map(({ id, ok }) => [id, ok])).toEqual([
@@ -224,7 +224,7 @@ describe("an invoice", () => {
   });
 });
 
-describe("what tills print raises no alarm", () => {
+describe("forms that tills commonly print raise no alarm", () => {
   const alarms = (id: string, given: Record<string, unknown>) => checksOf(id, given).filter(({ ok }) => !ok);
   const receipt = (given: Record<string, unknown>) => alarms("receipt_v1", given);
   const row = { name: "x", quantity: "1", unit_price: "19.99" };
@@ -239,7 +239,7 @@ describe("what tills print raises no alarm", () => {
     expect(fields({ total: "12.43", cash: "20.00", change: "7.60" })[0]?.ok).toBe(true);
     expect(fields({ total: "12.43", cash: "20.00", change: "7.65" })[0]?.ok).toBe(false);
     expect(fields({ total: "12.50", cash: "20.00", change: "7.54" })[0]?.ok).toBe(false);
-    // Who has smaller coins gives them back.
+    // In countries with smaller coins, change is given back to the last unit.
     expect(fields({ total: "£54.53", cash: "60.00", change: "5.45" })[0]?.ok).toBe(false);
   });
 

@@ -1,4 +1,6 @@
-/** Documents whose right values are known, as answers of tasks: what must raise no alarm, and what errors are planted in. */
+/**
+ * Documents whose right values are known, as answers of tasks. They must raise no alarm; tests plant errors in them.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -12,8 +12,9 @@ export interface Planted {
 }
 
 /**
- * Every amount and quantity of a document, each of its digits in turn replaced by other digits: `steps` later on the
- * dial. What reads as the same value (a zero in front) is planted as well; the order is always the same.
+ * Every amount and quantity of a document, each of its digits in turn replaced by other digits: each replaced by the
+ * digit that is `steps` higher, modulo 10. What reads as the same value (a zero in front) is planted as well; the order
+ * is always the same.
  */
 export function* plant(
   document: Document,
@@ -59,8 +60,8 @@ export interface Tally {
 }
 
 /**
- * How many planted errors raise an alarm. An alarm that the right values raise as well says nothing: errors in such a
- * document count as not noticed.
+ * How many planted errors raise an alarm. If the right values raise an alarm as well, the alarm is no evidence: errors
+ * in such a document count as not noticed.
  */
 export function tally(documents: readonly Document[], judge: Judge, steps?: readonly number[]): Tally {
   const result: Tally = { planted: 0, noticed: 0, lost: new Map(), falseAlarms: [] };

@@ -171,13 +171,13 @@ describe("a date as tills print it", () => {
       expect(found?.value).toBe(readings[0]);
   });
 
-  test("the two months that a uniform invoice of Taiwan is valid for are no day", () => {
+  test("the two months for which a uniform invoice of Taiwan is valid are not a date", () => {
     expect(read("113年09-10月", "TWD")).toBeNull();
     expect(read("民國113年9-10月", "TWD")).toBeNull();
     expect(read("113年9月10日", "TWD")).toMatchObject({ value: "2024-09-10" });
   });
 
-  test("another date decides, or says that the custom does not hold here; the same print twice says nothing", () => {
+  test("another date decides the order, or shows that the paper does not follow the custom; the same printed date twice is no evidence", () => {
     expect(read("06/10/2019", "USD", ["25/12/2019"])).toEqual({ value: "2019-10-06", ambiguous: false });
     expect(read("24/05/12", "EUR", ["24/05/31"])).toEqual({ value: "2024-05-12", ambiguous: false });
     expect(read("24/05/12", undefined, ["24/05/12"])?.ambiguous).toBe(true);
@@ -197,7 +197,7 @@ describe("a date as tills print it", () => {
     expect(read("Thu 12/05/2024")).toEqual({ value: "2024-12-05", ambiguous: false });
   });
 
-  test("two digits lie at most a year behind the day of the document, of days to pay by two", () => {
+  test("a year of two digits is at most one year after the document's day; for due dates, two years", () => {
     const on = (printed: string, yearsAhead?: number) =>
       PrintedDate.parse(printed, { currency: "EUR", createdAt, yearsAhead })?.value;
     expect(on("30/11/27")).toBe("2027-11-30");
@@ -212,7 +212,7 @@ describe("a date as tills print it", () => {
     expect(PrintedDate.parse("30/05/24", { currency: "EUR", createdAt: earlier })?.value).toBe("1924-05-30");
   });
 
-  test("what is a date anywhere is none that the schema refuses", () => {
+  test("a text that is a date in any country is accepted by the schema", () => {
     for (const printed of ["25/12/2567", "113/05/12", "R6.5.12", "2081-02-32", "1403/02/31", "24. 5. 2."]) {
       expect(PrintedDate.isReadable(printed), printed).toBe(true);
     }
@@ -222,7 +222,7 @@ describe("a date as tills print it", () => {
   });
 });
 
-test("a document's dates are read in the light of each other, and one to pay by may lie further ahead", () => {
+test("a document's dates are evidence for each other, and a due date may be further in the future", () => {
   const fields: Field[] = [
     { path: "invoice_date", kind: "date" },
     { path: "due_date", kind: "date" },
@@ -241,7 +241,7 @@ test("a document's dates are read in the light of each other, and one to pay by 
   });
 });
 
-describe("the place that a paper names", () => {
+describe("the country that a paper names", () => {
   const paths: Field[] = [
     { path: "supplier.address", kind: "text" },
     { path: "supplier.tax_id", kind: "text" },
@@ -253,21 +253,21 @@ describe("the place that a paper names", () => {
     normalize(paths, { supplier, customer: { address: customer }, currency, date: "12/10/2024" }).date;
   const open = { value: "2024-10-12", ambiguous: true, readings: ["2024-10-12", "2024-12-10"] };
 
-  test("has another custom than most who pay so: the date is open, and the place's comes first", () => {
+  test("writes dates in another order than most countries with its currency: the date is ambiguous, and the country's order comes first", () => {
     expect(dateOf({ address: "Av. Amazonas 34, Quito, Ecuador" })).toEqual(open);
     expect(dateOf({ address: "Road Town, British Virgin Islands" })).toEqual(open);
     expect(dateOf({ tax_id: "27AAPFU0939F1ZV" })).toEqual(open);
     expect(dateOf({ address: "Reno, NV 89501" }, "EUR")).toMatchObject({ ambiguous: true });
   });
 
-  test("has the same custom, or is the customer's alone: nothing is open", () => {
+  test("writes dates in the usual order, or is only the customer's country: nothing is ambiguous", () => {
     expect(dateOf({ address: "Reno, NV 89501" })).toEqual({ value: "2024-12-10" });
     expect(dateOf({}, "USD", "Leeds, United Kingdom")).toEqual({ value: "2024-12-10" });
     expect(dateOf({ address: "Leeds, United Kingdom" }, "EUR")).toEqual({ value: "2024-10-12" });
   });
 });
 
-test("a date that by custom is long past, and otherwise young, is open", () => {
+test("a date that is long past in the usual order and recent in another is ambiguous", () => {
   const createdAt = new Date("2026-11-30");
   const readingsOf = (printed: string, currency: string) =>
     PrintedDate.parse(printed, { currency, createdAt })?.readings;

@@ -74,8 +74,8 @@ function dates(): Case[] {
 }
 
 /**
- * Pairs whose custom contradicts that of most people who pay with the currency. Read wrong where nothing else is on
- * the paper; docs/values.md counts them.
+ * Pairs whose custom contradicts that of most people who pay with the currency. They are read wrongly if the paper has
+ * no other evidence; docs/values.md counts them.
  */
 const againstCustom = `
 BIF en-BI | XOF blo-BJ | USD nl-BQ | XAF jgo-CM | CNY kk-Arab-CN | CNY ug-CN | USD en-DG | DJF so-DJ | USD es-EC
@@ -84,7 +84,7 @@ GHS gaa-GH | GNF nqo-GN | USD fr-HT | INR ks-IN | INR ks-Arab-IN | INR ks-Deva-I
 INR sd-Deva-IN | USD en-IO | KES om-KE | KES so-KE | LRD vai-Latn-LR | EUR mt-MT | USD en-PW | RUB sah-RU | SOS so-SO
 USD es-SV | USD en-TC | XOF ee-TG | USD pt-TL | TZS sbp-TZ | USD es-US | USD haw-US | USD en-VG | ZAR xh-ZA | ZAR zu-ZA
 USD en-ZW | USD nd-ZW`;
-/** Names of months that are others' in English, which most people who pay so write. */
+/** Names that mean another month in English, which most people who pay with the currency write. */
 const againstNames = "XAF bas-CM | XAF dua-CM | KES teo-KE | UGX teo-UG";
 /** Intl prints no half of the day (fr-CM), and `ip.` is Inari Sámi's morning and Finnish afternoon. */
 const againstHalves = "XAF fr-CM | EUR smn-FI";
@@ -114,7 +114,9 @@ const share = (cases: readonly Case[], ...kinds: Outcome[]) =>
 describe(`in the print of ${world.length} regions, currencies and locales`, () => {
   const timeout = 120_000;
 
-  test("a date is read, or says that it is open; wrong are pairs of the list alone", { timeout }, () => {
+  test("a date is read right or marked ambiguous; only the listed pairs are read wrongly", {
+    timeout,
+  }, () => {
     const all = dates();
     console.table(table(all));
     const alone = all.filter(({ style }) => style.endsWith("alone"));
@@ -124,12 +126,12 @@ describe(`in the print of ${world.length} regions, currencies and locales`, () =
       expect(share(cases, "ambiguous")).toBeLessThan(0.02);
     }
     expect(wrongOf(alone)).toEqual(listed(againstCustom, againstNames));
-    // With another date on the paper the custom is seen; what a word means is not.
+    // Another date on the paper shows the order of the numbers, but not the meaning of a word.
     expect(wrongOf(beside)).toEqual(listed(againstNames));
     expect(share(alone, "wrong")).toBeLessThan(0.025);
   });
 
-  test("a date that a time stands behind is read as well as without", { timeout }, () => {
+  test("a date with a time after it is read like one without", { timeout }, () => {
     const missed = world.flatMap(({ currency, locale }) => {
       const day = new Date(Date.UTC(2024, 9, 24, 14, 35));
       const printed = (options: Intl.DateTimeFormatOptions) =>
@@ -204,7 +206,7 @@ describe("the languages that names come from", () => {
     expect(missing).toEqual([]);
   });
 
-  test("share no name for different months but those that every language is asked about", () => {
+  test("share no name for different months, except the names that are looked up in every language", () => {
     const meanings = new Map<string, Set<number>>();
     const { main, others } = Languages.all();
     for (const tag of ["en", ...main, ...others]) {

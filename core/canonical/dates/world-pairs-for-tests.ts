@@ -22,7 +22,7 @@ interface CurrencyData {
   };
 }
 
-/** Locales of CLDR that this Node has the data of, with the region where most people speak so, or the one named. */
+/** The tags of CLDR's locales whose data this Node has. */
 export function locales(): string[] {
   const { availableLocales } = json("availableLocales.json") as { availableLocales: { full: string[] } };
   return availableLocales.full.filter(

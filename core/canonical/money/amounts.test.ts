@@ -128,7 +128,7 @@ describe("the currency of an amount", () => {
     }
   });
 
-  test("two capitals behind cents may be a tax code where the paper's other marks name another currency", () => {
+  test("two capitals after cents may be a tax code if the paper's other marks name another currency", () => {
     const open = { value: "24.99", currency: null, decimals: 2 };
     expect(read("24.99 RO", { currency: "USD" }).total).toEqual(open);
     expect(read("24.99 MT", { prices: ["€ 3.00"] }).total).toEqual(open);
@@ -145,7 +145,7 @@ describe("the currency of an amount", () => {
     expect(read("E12.50", { address: "Mbabane, Eswatini" }).total).toMatchObject({ currency: "SZL" });
   });
 
-  test("three decimals beside grouping say nothing of the document's signs, and are open by themselves", () => {
+  test("three decimals in a number with grouping are no evidence for the document's separators, and are ambiguous by themselves", () => {
     expect(read("1.591,600").total).toEqual({
       value: "1591.6",
       currency: null,
@@ -166,7 +166,7 @@ describe("the currency of an amount", () => {
     });
   });
 
-  test("a code in brackets says what the words before it do not", () => {
+  test("a code in brackets names the currency, whatever the words before it are", () => {
     expect(read("100", { currency: "Japanese Yen (JPY)" }).total).toMatchObject({ currency: "JPY" });
     expect(read("100", { currency: "US Dollars" }).total).toMatchObject({ currency: "USD" });
     expect(read("100", { currency: "(EUR) (USD)" }).total).toMatchObject({ currency: null });

@@ -37,7 +37,7 @@ const forms: Record<string, [string, string | null]> = {
   "12,=": ["12", null],
   "1.290,- Ft": ["1290", "HUF"],
   "120.- บาท": ["120", "THB"],
-  // Turkey, Spain, Italy: signs before the amount, so that nothing is written there.
+  // Turkey, Spain, Italy: fill characters before the amount, so that no digit can be added there.
   "*118,80": ["118.8", null],
   "*1.118,80 TL": ["1118.8", "TRY"],
   "≡12,50": ["12.5", null],
@@ -115,7 +115,7 @@ const forms: Record<string, [string, string | null]> = {
   "⃁ 45.00": ["45", "SAR"],
   "VED 45,00": ["45", "VED"],
   "XCG 45.00": ["45", "XCG"],
-  // What stands behind amounts and says nothing of their currency.
+  // Texts after amounts that do not concern their currency.
   "12,00 TTC": ["12", null],
   "12,50 EUR inkl.": ["12.5", "EUR"],
   "12.50 (A)": ["12.5", null],
@@ -176,7 +176,7 @@ describe("what tills print", () => {
     expect(Money.parse(printed)).toBeNull();
   });
 
-  test("a closing dash is a minus but where the amount is whole and its currency closes amounts so", () => {
+  test("a closing dash is a minus, unless the amount is whole and its currency ends whole amounts with a dash", () => {
     expect(Money.parse("0,25-")).toMatchObject({ value: "-0.25", ambiguous: false });
     expect(Money.parse("10,800-", { currency: "JPY" })).toMatchObject({ value: "10800", ambiguous: false });
     expect(Money.parse("¥10,800-")).toMatchObject({ value: "10800", ambiguous: false });
@@ -193,7 +193,7 @@ describe("what tills print", () => {
     expect(Money.parse("Rs.50")).toMatchObject({ value: "50", ambiguous: false });
   });
 
-  test("a dash before the point may be a minus or stand for no units, and says so where tags are written so", () => {
+  test("a dash before the point may be a minus or stand for zero units; it is ambiguous where price tags print such dashes", () => {
     expect(Money.parse("-.95 CHF")).toMatchObject({ value: "0.95", ambiguous: true });
     expect(Money.parse("–,79 €")).toMatchObject({ value: "0.79", ambiguous: true });
     expect(Money.parse("-.95")).toMatchObject({ value: "-0.95", ambiguous: true });
@@ -208,7 +208,7 @@ describe("what tills print", () => {
     expect(Money.parse("1.250 DT")).toEqual({ value: "1.25", currency: "TND", ambiguous: true });
     const tills = Money.conventionOf(["12.500 DT", "3.750 DT"]);
     expect(Money.parse("1.250 DT", { convention: tills })).toMatchObject({ value: "1.25", ambiguous: false });
-    // Arabic signs name themselves.
+    // Arabic separators are unambiguous.
     expect(Money.parse("١٫٢٥٠")).toMatchObject({ value: "1.25", ambiguous: false });
     expect(Money.parse("١٬٢٥٠")).toMatchObject({ value: "1250", ambiguous: false });
   });

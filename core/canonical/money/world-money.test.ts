@@ -162,7 +162,7 @@ describe("amounts of the whole world", () => {
     expect(pairsWrong.size).toBeLessThanOrEqual(7);
   });
 
-  test("of a named mark have no currency where anything on the paper speaks for another", () => {
+  test("with a mark of the list have no currency if anything on the paper indicates another one", () => {
     const paper = (address: string) =>
       normalize(fields, { currency: "£", address, items: [{ price: "£12.00" }] })["items[0].price"];
     expect(paper("5 Example Street, Gibraltar")).toEqual({ value: "12", currency: null, decimals: 2 });

@@ -61,10 +61,7 @@ export async function* table(
           "no number was read, and the mapping's `number_from` gives none",
         );
       if (paper.due === undefined && settings.payment_days === undefined)
-        throw new Paper.LeftOut(
-          "no_due_date",
-          "no day to pay by was read, and the mapping has no `payment_days`",
-        );
+        throw new Paper.LeftOut("no_due_date", "no due date was read, and the mapping has no `payment_days`");
     },
   });
   const first = await entries.next();

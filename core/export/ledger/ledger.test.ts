@@ -98,7 +98,7 @@ describe("DATEV", () => {
     ]);
   });
 
-  test("what Windows-1252 lacks is named and never a question mark; texts are cut with a word about it", async () => {
+  test("characters that Windows-1252 lacks are reported and never become a question mark; a text that is cut is reported", async () => {
     const named = (name: string) => ({ supplier: Papers.supplier(name) });
     const items = [
       Papers.invoice(0, { ...named("Şahin 株式会社 – 5 €"), invoice_number: "2026/11 №7" }),
@@ -219,7 +219,7 @@ describe("bills", () => {
       ["0.png", "'=cmd"],
       ["1234567890-1234567890", "Müller & Söhne GmbH"],
     ]);
-    // With its number cut it would become a line of the other.
+    // If its number were cut, it would become a line of the other bill.
     expect(reasons).toEqual(["2 duplicate"]);
     expect(notes).toHaveLength(2);
   });
@@ -239,7 +239,7 @@ describe("bills", () => {
 describe("docs/ledgers.md", () => {
   const page = readFileSync(join(import.meta.dirname, "../../../docs/ledgers.md"), "utf8");
 
-  test("its mappings are mappings, one for each format", async () => {
+  test("its example mappings are valid, one for each format", async () => {
     const found = [...page.matchAll(/^### (\w+)\n\n```json\n([^`]+)```$/gm)];
     expect(found.map(([, format]) => format)).toEqual(["datev", "xero", "quickbooks", "beancount"]);
     for (const [, format, json] of found)

@@ -245,10 +245,10 @@ const bills = {
   date_format: z.enum(dateFormats).meta({ description: "The date format of the organization's country." }),
   payment_days: z.int().min(0).max(365).optional().meta({
     description:
-      "A paper without a day to pay by is due so many days after its date. Otherwise it is left out.",
+      "A paper without a due date is due this many days after its date. Without this setting, such papers are left out.",
   }),
   number_from: z.enum(["custom_id", "file", "request_id"]).optional().meta({
-    description: "What a paper without a number has as its number. Otherwise it is left out.",
+    description: "The number for a paper that has none. Without this setting, such papers are left out.",
   }),
 };
 const lacksCode = (mapping: Common, add: Add) => {

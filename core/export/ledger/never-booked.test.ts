@@ -18,7 +18,7 @@ const { checks, normalized } = Papers.invoice(0);
 
 const zero = { line_items: [], subtotal: "0,00", taxes: [], tax: null, total: "0,00" };
 
-/** Each reason, with a paper that it meets, in a format that has it. */
+/** Each reason, with a paper that is left out for it, in a format that has this reason. */
 const cases: [Paper.Reason, Item, Made?, Record<string, unknown>?][] = [
   ["not_read", Papers.invoice(0, {}, failed)],
   ["incomplete", Papers.invoice(0, {}, { complete: false })],
@@ -128,7 +128,7 @@ describe("what is never booked", () => {
   });
 });
 
-test("every reason has a paper here that meets it", () => {
+test("every reason has a paper above that is left out for it", () => {
   const elsewhere = ["duplicate", "file_full", "tax_withheld", "total_after_payment"];
   expect([...new Set([...cases.map(([reason]) => reason), ...elsewhere])].sort()).toEqual(
     [...Paper.reasons].sort(),

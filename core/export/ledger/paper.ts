@@ -213,11 +213,11 @@ function split(
   if (rows.length === 0) return [ofSum(rest, tax, mapping, decimals)];
   const byRate = new Map<string, { gross: Decimal.Decimal; tax: Decimal.Decimal }>();
   for (const row of rows) {
-    if (row.rate === undefined) throw notSplit("a tax stands there without its rate");
+    if (row.rate === undefined) throw notSplit("a tax is printed without its rate");
     if (row.tax === undefined) throw notSplit(`the tax of ${row.rate.value} % was not read`);
     const amount = Decimal.of(row.tax.value);
     if (row.base === undefined && rows.length > 1)
-      throw notSplit(`what the tax of ${row.rate.value} % is taken of was not read`);
+      throw notSplit(`the amount on which the tax of ${row.rate.value} % is charged was not read`);
     const base = row.base === undefined ? Decimal.minus(rest, amount) : Decimal.of(row.base.value);
     checkRate(base, amount, row.rate.value, decimals);
     const known = byRate.get(row.rate.value) ?? { gross: Decimal.zero, tax: Decimal.zero };

@@ -131,13 +131,13 @@ test("a NUL, at which readers end a text, is shown instead of written", () => {
   expect(cell("5.00\u0000=1")).toBe("5.00\ufffd=1");
 });
 
-test("a long text that is almost a number takes no longer than it is long", () => {
+test("the time for a long text that is almost a number grows only with its length", () => {
   const startedAt = Date.now();
   expect(cell(`-${"1 ".repeat(500_000)}!`)).toMatch(/^'/);
   expect(Date.now() - startedAt).toBeLessThan(1_000);
 });
 
-test("what a caller named is never an amount: a file called like one is made safe", () => {
+test("a text that a caller chose is never an amount: a file name that looks like one is made safe", () => {
   const row = records({ ...item, custom_id: "-5.00", file: "-5.jpg", result: { total: "-5.00" } });
   expect(row).toBe("0,'-5.00,'-5.jpg,succeeded,a~0,true,,,-5.00,,,,,,,,,1.250\n");
 });

@@ -54,7 +54,7 @@ const shown = (table: Table.Table | undefined, row = item) =>
   );
 const namesOf = (table: Table.Table | undefined) => table?.columns.map(({ name }) => name);
 
-test("what a value means stands behind all that was there before it", () => {
+test("columns of canonical values come after all columns that existed before them", () => {
   expect(namesOf(Table.ofItems(fields))).toEqual([
     ...["index", "custom_id", "file", "status", "request_id", "schema_ok", "error_code", "error_message"],
     ...["date", "shop.name", "total", "warnings", "complete"],
@@ -82,7 +82,7 @@ test("what a value means stands behind all that was there before it", () => {
   ]);
 });
 
-test("a row of a list has what it means and the checks of itself alone", () => {
+test("a row of a list has its own canonical values and only its own checks", () => {
   expect(namesOf(Table.ofLines(fields))).toEqual([
     ...["index", "custom_id", "file", "line", "name", "quantity", "price", "complete"],
     ...[
@@ -110,7 +110,7 @@ test("a row of a list has what it means and the checks of itself alone", () => {
   expect(Table.ofLines([{ path: "total", kind: "money" }])).toBeUndefined();
 });
 
-test("printed values alone are the table as it was, canonical ones leave out what they stand for", () => {
+test("the table of printed values is as it was; the table of canonical values leaves out the printed ones that they replace", () => {
   expect(namesOf(Table.ofItems(fields, "printed"))?.slice(8)).toEqual([
     ...["date", "shop.name", "total", "warnings", "complete"],
   ]);

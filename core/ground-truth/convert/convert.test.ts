@@ -57,7 +57,7 @@ describe("CORD", () => {
     ]);
   });
 
-  test("has each value that is not taken over in the list of what is left, once for each value", () => {
+  test("lists each value that is not taken over, once for each value", () => {
     const text = JSON.stringify({
       menu: [{ nm: "Teh", sub: [{ nm: "a" }, { nm: "b", price: "1" }] }, "a text"],
       void_menu: { nm: "x", price: "2" },
@@ -87,7 +87,7 @@ describe("CORD", () => {
     });
   });
 
-  test("has no place for labels of other fields, unreadable ones and further accepted values", () => {
+  test("cannot store labels of other fields, unreadable ones and further accepted values", () => {
     const { record } = GroundTruthRecord.parse(
       {
         fields: {
@@ -127,7 +127,7 @@ describe("CORD", () => {
     ]);
   });
 
-  test("one row may be an object, and what is not printed is absent where that is asked for", () => {
+  test("one row may be an object, and empty fields become labels 'absent' if the option asks for it", () => {
     const text = JSON.stringify({ gt_parse: { menu: { nm: "Teh" }, total: { total_price: "1" } } });
     const [record] = Cord.read({ name: "a.json", text }, { ...options, absent: true });
     expect(record?.fields).toMatchObject({
@@ -243,7 +243,7 @@ describe("a CSV", () => {
     expect(csv("file,total\na.jpg,\n", { absent: true })).toEqual([["a.jpg", { total: null }]]);
   });
 
-  test("may have a row a line item", () => {
+  test("may have one row per line item", () => {
     const text = "file,total,items[].name,items[].price\na,3,TEA,1\n,,CAKE,2\nb,5,,\n";
     expect(csv(text)).toEqual([
       [
@@ -304,7 +304,7 @@ describe("a CSV", () => {
     ]);
   });
 
-  test("has the rows of a picture in one place: labels that would not be used are refused, with both lines", () => {
+  test("must have the rows of a picture next to each other: labels that would not be used are refused, with both lines", () => {
     expect(problemsOf("file,total\na.jpg,1\nb.jpg,2\n./a.jpg,1\nb.jpg,3\na.jpg#1,1\n")).toEqual([
       "line 4: is of the same picture as line 2: a picture has one row",
       "line 5: is of the same picture as line 3: a picture has one row",
@@ -313,7 +313,7 @@ describe("a CSV", () => {
     expect(problemsOf("file,items[].name\na,TEA\nb,PIE\na,CAKE\n,HAM\n")).toEqual([
       "line 4: is of the same picture as line 2: the rows of a picture follow one another",
     ]);
-    // The second document of a picture is another one; a row without an item goes on as well.
+    // The second document of a picture counts as another picture; a row without an item belongs to the picture, too.
     expect(csv("file,total,items[].name\na,,TEA\na,3,\na#2,4,PIE\n")).toEqual([
       ["a", { total: "3", items: [{ name: "TEA" }] }],
       ["a#2", { total: "4", items: [{ name: "PIE" }] }],
@@ -323,7 +323,7 @@ describe("a CSV", () => {
     ]);
   });
 
-  test("may separate cells by tabs and hold commas, and gives no picture two values for a label", () => {
+  test("may separate cells by tabs and contain commas; two values for a label of one picture are refused", () => {
     expect(csv("file\ttotal, in all\na\t1,5\n")).toEqual([["a", { "total, in all": "1,5" }]]);
     expect(csv('"file";"a,b,c,d"\na;1\n')).toEqual([["a", { "a,b,c,d": "1" }]]);
     expect(problemsOf("file,total,items[].name\na,1,TEA\na,1,CAKE\na,2,PIE\n")).toEqual([

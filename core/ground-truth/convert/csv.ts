@@ -62,7 +62,7 @@ export function read(given: Given, options: Options & { imageKey: string }): Con
   return all;
 }
 
-/** What holds for the rows of one picture, in a table of line items and in any other. */
+/** The rule for the rows of one picture, in a table of line items and in any other table. */
 const only = { rows: "the rows of a picture follow one another", one: "a picture has one row" } as const;
 
 /** The separator that sets the picture's column apart, else the one that gives the header the most cells. */

@@ -3,7 +3,7 @@ import { qwen3Vl } from "./qwen3-vl.ts";
 
 /*
  * Models of no known family. Their tokens are assumed to be those of Qwen3-VL until the server's counts are known.
- * Templates without the variable ignore it.
+ * Templates that do not know the thinking variable ignore it.
  */
 export const generic: Profile = {
   name: "generic",

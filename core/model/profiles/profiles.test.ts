@@ -24,7 +24,7 @@ describe("the profile of a served model", () => {
     ["my-own-model", "generic"],
     ["Qwen/Qwen3-8B", "generic"],
     ["", "generic"],
-  ])("of the name %j is %s", (model, name) => {
+  ])("named %j is %s", (model, name) => {
     expect(Profiles.choose(model).name).toBe(name);
   });
 

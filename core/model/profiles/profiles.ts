@@ -11,7 +11,7 @@ import { qwen25Vl } from "./qwen2.5-vl.ts";
 import { qwen35 } from "./qwen3.5.ts";
 import { qwen3Vl } from "./qwen3-vl.ts";
 
-/** In the order in which names are compared. `generic` serves what no other does. */
+/** In the order in which names are compared. `generic` serves all models that no other profile matches. */
 const profiles: readonly Profile[] = [
   qwen3Vl,
   qwen35,

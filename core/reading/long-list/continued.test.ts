@@ -26,7 +26,7 @@ beforeEach(() => {
 const createdAt = new Date("2026-11-23T10:00:00Z");
 type Row = Record<string, unknown>;
 
-/** Every seventh row stands twice, one below the other, and every third is the same everywhere. */
+/** Every seventh row is printed twice in a row, and every third row is the same everywhere. */
 function paper(lines: number) {
   const whole = Vllm.receipt(lines);
   const items = whole.items.flatMap((row, at): Row[] => {
@@ -42,7 +42,7 @@ const seamOf = ({ prompt }: ModelServer.Received) => {
   return found === undefined ? undefined : Number(found);
 };
 
-/** A server with room for some 130 rows, whose answer to a further question begins where `from` says. */
+/** A server with room for some 130 rows; `from` sets where its answer to a further question begins. */
 function answers(
   lines: number,
   from: (seam: number, call: number) => number,
@@ -137,7 +137,7 @@ describe("a receipt of 500 rows", () => {
     expect(await replayed(performed)).toBe("same");
   });
 
-  test("is incomplete if the server starts over each time: two calls, and the rows that were read", async () => {
+  test("is incomplete if the server starts at the first row each time: two calls, and the rows that were read", async () => {
     const whole = answers(500, () => 0);
     const performed = await read();
     expect(performed.error).toMatchObject({ code: "answer_too_long", retry: false });
@@ -148,7 +148,7 @@ describe("a receipt of 500 rows", () => {
     expect(await replayed(performed)).toBe("same");
   });
 
-  test("is never joined over rows that are missing", async () => {
+  test("is never joined across missing rows", async () => {
     const whole = answers(500, (seam) => seam + 2);
     const performed = await read();
     expect(performed.error?.code).toBe("answer_too_long");
@@ -159,7 +159,7 @@ describe("a receipt of 500 rows", () => {
     expect(await replayed(performed)).toBe("same");
   });
 
-  test("is asked for once where the caller sets the length of an answer", async () => {
+  test("is asked for once if the caller sets the length of an answer", async () => {
     answers(500, (seam) => seam);
     const performed = await read({ debug: { max_tokens: 2_000 } });
     expect(performed.error?.code).toBe("answer_too_long");
@@ -169,7 +169,7 @@ describe("a receipt of 500 rows", () => {
   });
 });
 
-test("of two pages each goes on by itself, and the rows of both are joined", async () => {
+test("of two pages: each page's list is continued separately, and the rows of both are joined", async () => {
   const whole = paper(300);
   const carried = { name: "Übertrag", quantity: null, unit_price: null, price: "99,00" };
   const rowsOn: Record<number, Row[]> = {
@@ -196,14 +196,14 @@ test("of two pages each goes on by itself, and the rows of both are joined", asy
   expect(await replayed(performed)).toBe("same");
 });
 
-describe("a call that goes on and fails", () => {
+describe("a further call that fails", () => {
   const fails = (behavior: ModelServer.Behavior) => {
     answers(500, (seam) => seam);
     const { respond } = model;
     model.respond = (request, n) => (seamOf(request) === undefined ? respond(request, n) : behavior);
   };
 
-  test("for want of time is left to the queue where a caller waits", async () => {
+  test("for lack of time is left to the queue if a caller waits", async () => {
     fails(ModelServer.hang());
     const performed = await read({ deadlineMs: 1_000, handsOver: true });
     expect(performed.error?.code).toBe("inference_timeout");
@@ -220,7 +220,7 @@ describe("a call that goes on and fails", () => {
     expect(performed.answer.usage.attempts).toBe(performed.record.attempts.length);
   });
 
-  test("because it is no object ends with what was read", async () => {
+  test("because its answer is no object ends with the rows that were read", async () => {
     fails(ModelServer.text("There are no more entries."));
     const performed = await read();
     expect(performed.error?.code).toBe("answer_too_long");
@@ -229,8 +229,8 @@ describe("a call that goes on and fails", () => {
   });
 });
 
-test("a context that is smaller than believed is found out, and the rows are read", async () => {
-  // What is found out about a server holds for ten minutes: it is another one.
+test("a context that is smaller than assumed is detected, and the rows are read", async () => {
+  // What was learned about a server counts for ten minutes, so this is a new server.
   const shared = model;
   model = await ModelServer.start({ maxModelLen: 6_144 });
   const whole = answers(300, (seam) => seam, { contextTokens: 6_144 });
@@ -242,7 +242,7 @@ test("a context that is smaller than believed is found out, and the rows are rea
   expect(await replayed(performed)).toBe("same");
 });
 
-test("lists in groups, and one that breaks off behind the long one", () => {
+test("lists in groups are read, and so is one that is cut off after the long list", () => {
   const items = Array.from({ length: 30 }, (_, at) => ({ name: `ROW ${at}` }));
   const whole = { shop: "A", body: { items, taxes: [{ rate: "7" }, { rate: "19" }] }, total: "1" };
   const read = { shop: "A", body: { items, taxes: [{ rate: "7" }] } };
@@ -256,7 +256,7 @@ test("lists in groups, and one that breaks off behind the long one", () => {
   ).toBeUndefined();
 });
 
-test("a receipt of 110 rows comes whole from a server that begins anew where there is room for all", async () => {
+test("a receipt of 110 rows is complete when the server starts again at the first row and has room for all rows", async () => {
   const whole = answers(110, () => 0);
   const performed = await read();
   expect(performed.answer.result).toEqual(whole);
@@ -283,8 +283,8 @@ test("answers are joined at any row, however many rows are repeated there, on pa
   }
 });
 
-describe("rows without an end", () => {
-  test("are read in a bounded number of calls, and what was read is kept", async () => {
+describe("endless rows", () => {
+  test("are read in a bounded number of calls, and the rows so far are kept", async () => {
     const whole = answers(20_000, (seam) => seam);
     const performed = await read();
     expect(performed.error?.code).toBe("answer_too_long");
@@ -298,7 +298,7 @@ describe("rows without an end", () => {
     expect(await replayed(performed)).toBe("same");
   });
 
-  test("end with what was read when the time is over", async () => {
+  test("end with the rows so far when the time is over", async () => {
     answers(20_000, (seam) => seam);
     const { respond } = model;
     model.respond = (request, n) =>

@@ -4,48 +4,49 @@ import type { Tile } from "../long-paper/tile.ts";
 import { leastRows } from "./least-rows.ts";
 
 /*
- * An answer that used up its tokens in a long list goes on in further calls (docs/documents.md, "Long lists"). Each is
- * told how many rows there are and how the last of them read, and asked for the rows after them. It is told fewer than
- * there are: the rows that it was not told must come again, at its beginning, and show where its rows belong.
+ * An answer that used up its tokens in a long list is continued in further calls (docs/documents.md, "Long lists").
+ * Each call tells the model how many rows were read and what the last of them are, and asks for the rows after these.
+ * It tells fewer rows than were read: the answer must begin with the ones that were left out, which shows where its
+ * rows belong.
  */
 
-/** Calls that go on, for one answer. */
+/** The most further calls for one answer. */
 export const mostCalls = 16;
-/** A row is told apart from this many before it. */
+/** A row must differ from this many rows before it. */
 const windowRows = 20;
-/** The last rows are told to the model, as long as they are short. */
+/** The number of last rows that the prompt repeats, as long as they are short. */
 const toldRows = 3;
 const toldCharacters = 2_000;
 /** Lists are looked for in groups of groups, not in rows. */
 const maxDepth = 8;
 
-/** What was read of an answer that broke off. */
+/** The part of an incomplete answer that was read. */
 export interface Begun {
   value: JsonObject;
-  /** Names on the way to its longest list. */
+  /** The names of the path to its longest list. */
   list: string[];
   rows: unknown[];
 }
 
-/** @returns undefined where so few rows were read that the list is not what made the answer long. */
+/** @returns undefined if so few rows were read that the list did not make the answer long. */
 export function begin(read: Salvaged | null | undefined): Begun | undefined {
   if (read === null || read === undefined) return undefined;
   const list = longest(read.value, []);
   if (list === undefined || list.rows.length < leastRows) return undefined;
   const isOther = read.brokenList !== undefined && read.brokenList !== list.path.join(".");
-  // The next answer has all rows of any other list that breaks off.
+  // The next answer has all rows of any other incomplete list.
   const value = isOther ? without(read.value, read.brokenList?.split(".") ?? []) : read.value;
   return { value, list: list.path, rows: list.rows };
 }
 
-/** What an answer that does not come to an end is worth. */
+/** The fault of an answer that never ends: its record, and the rows so far. */
 export function salvaged({ value, list, rows }: Begun): Salvaged {
   return { value, rows: rows.length, brokenList: list.join(".") };
 }
 
 /**
- * After how many rows the next answer may begin, the latest first: each is followed by a row that is known and unlike
- * those before it, by which the place is recognized.
+ * After how many rows the next answer may begin, the latest first. The row after each of these places is known and
+ * differs from those before it, so that the place is recognized.
  */
 export function seams({ rows }: Begun): number[] {
   const keys = rows.map(keyOf);
@@ -57,7 +58,7 @@ export function seams({ rows }: Begun): number[] {
     .toReversed();
 }
 
-/** What is said after the pictures. Rows are the model's own words about the page, as JSON. */
+/** The text after the pictures. Its rows are the model's own answer about the page, as JSON. */
 export function request({ list, rows }: Begun, seam: number): string {
   let told: string[] = [];
   for (const row of rows.slice(Math.max(0, seam - toldRows), seam).toReversed()) {
@@ -72,7 +73,7 @@ export function request({ list, rows }: Begun, seam: number): string {
   ].join("\n");
 }
 
-/** An answer with what the next one adds. */
+/** An answer, extended by the next one. */
 interface Joined extends Begun {
   added: number;
   /** The next answer began with the first row again. */
@@ -80,10 +81,9 @@ interface Joined extends Begun {
 }
 
 /**
- * Puts the next answer behind the first `seam` rows, or behind fewer where it repeats some of them. The known rows after
- * that place must be the ones that the answer begins with, so that no row is taken twice, and rows that are twice on
- * the paper stay two.
- * @returns undefined where they are not.
+ * Puts the next answer behind the first `seam` rows, or behind fewer where it repeats some of them. The answer must
+ * begin with the known rows after that place, so that no row is taken twice, and equal rows on the paper are all kept.
+ * @returns undefined if it does not.
  */
 export function join(begun: Begun, seam: number, next: JsonObject): Joined | undefined {
   const found = valueAt(next, begun.list);
@@ -106,7 +106,7 @@ export interface Text {
   call: Recorded;
 }
 
-/** What the record of a call says of its text. */
+/** The facts about a call's text in its record. */
 interface Recorded {
   pages: number[];
   tile?: Tile;
@@ -128,7 +128,7 @@ export function grouped(calls: readonly Recorded[]): Text[][] {
   return answers;
 }
 
-/** An answer that came to its end, as it was read then. */
+/** A complete answer, as it was read then. */
 export function wholeIn(texts: readonly Text[], reader: typeof extractJson): JsonObject | undefined {
   const last = texts.at(-1);
   const read = reader(last?.text ?? "");
@@ -138,7 +138,7 @@ export function wholeIn(texts: readonly Text[], reader: typeof extractJson): Jso
   return begun && join(begun, last.afterRow, read.value)?.value;
 }
 
-/** What was read of an answer that did not come to its end. */
+/** The part of an incomplete answer that was read. */
 export function salvagedIn(texts: readonly Text[]): Salvaged | undefined {
   const [first, ...others] = texts;
   if (others.length === 0) return salvage(first?.text ?? "");
@@ -181,7 +181,7 @@ function without(group: JsonObject, [name, ...others]: readonly string[]): JsonO
   return Object.fromEntries(entries) as JsonObject;
 }
 
-/** The first answer, with the rows, and from the next one what the first does not have. */
+/** The first answer with the given rows, and with the members that only the next answer has. */
 function filled(first: JsonObject, next: JsonObject, list: readonly string[], rows: unknown[]): JsonObject {
   const [name, ...others] = list;
   const keys = [...Object.keys(first), ...Object.keys(next).filter((key) => !Object.hasOwn(first, key))];
@@ -195,7 +195,7 @@ function filled(first: JsonObject, next: JsonObject, list: readonly string[], ro
   return Object.fromEntries(entries) as JsonObject;
 }
 
-/** What a row says; two readings of it differ in case and blanks. */
+/** A row's values for comparison, because two readings of a row differ in case and blanks. */
 function keyOf(row: unknown): string {
   return JSON.stringify(row, (_name, value: unknown) =>
     typeof value === "string" ? value.normalize("NFKC").toLowerCase().replace(/\s+/g, "") : value,

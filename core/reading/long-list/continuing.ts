@@ -5,20 +5,20 @@ import * as Continued from "./continued.ts";
 
 /* The calls that read the rest of a long list, one after the other, as long as each adds rows. */
 
-/** What the next call is asked for. */
+/** The request of the next call. */
 export interface Next {
-  /** What is said after the pictures. */
+  /** The text after the pictures. */
   text: string;
   maxTokens: number;
   afterRow: number;
 }
 
-/** What a call gave: an answer, or why there is none. */
+/** The outcome of a call: an answer, or the error. */
 export type Outcome = (
   | { answer: Vision.Answer; error: undefined }
   | { answer: undefined; error: Vision.VisionError }
 ) & {
-  /** Records that it does not count. */
+  /** Records that the call's answer does not count. */
   discard(): void;
 };
 
@@ -27,11 +27,11 @@ interface How {
   call(next: Next): Promise<Outcome>;
   /** Epoch milliseconds. */
   deadline: number;
-  /** What does not end in time is asked for again with more time. */
+  /** If time runs out, the work is done again in the queue, with more time. */
   handsOver: boolean;
 }
 
-/** Answers that do not go on where they should, in a row. */
+/** The most consecutive answers that do not continue at the right row. */
 const mostMisses = 2;
 /** A call is made only if at least this much time is left. */
 const minCallMs = 100;
@@ -51,7 +51,7 @@ export async function goOn(cut: Vision.VisionError, how: How): Promise<Vision.An
     const next = nextOf(begun, { misses, last, room: how.room });
     if (next === undefined || (!how.handsOver && Date.now() + minCallMs > how.deadline)) break;
     const { discard, answer, error } = await how.call(next);
-    // The room knows the context now: there is less than was believed.
+    // The room has learned the real context length, which is smaller than assumed.
     if (error?.fault?.contextTooLong !== undefined && !isRefused) {
       isRefused = true;
       discard();
@@ -89,7 +89,7 @@ function nextOf(
   return maxTokens === undefined ? undefined : { text, maxTokens, afterRow };
 }
 
-/** The answer is at fault, or takes longer than there is time: what was read so far is all there is. */
+/** True if the answer is at fault or takes too long: then the rows so far are the result. */
 function isOfAnswer({ code }: Vision.VisionError, { handsOver }: How): boolean {
   if (code === "inference_timeout") return !handsOver;
   return code === "answer_too_long" || code === "invalid_model_output";

@@ -1,2 +1,2 @@
-/** Whole rows from which on an answer is long because of its list, and goes on. */
+/** From this many whole rows on, an answer counts as long because of its list, and is continued. */
 export const leastRows = 10;

@@ -15,7 +15,7 @@ const checked = (id: string, result: unknown, brokenList: string) => {
   return Checks.run({ checks: rules }, result, Normalize.normalize(fields, result));
 };
 
-test("no sum is checked over a list that breaks off; its rows are still checked one by one", () => {
+test("no sum over an incomplete list is checked; its rows are still checked one by one", () => {
   const result = {
     items: [
       { name: "TEA", quantity: "2", unit_price: "1.00", price: "2.00" },
@@ -29,7 +29,7 @@ test("no sum is checked over a list that breaks off; its rows are still checked 
   expect(ids).toContainEqual(["item_price_is_quantity_times_unit", false]);
 });
 
-test("a list that is whole is summed although another breaks off", () => {
+test("a complete list is summed although another one is incomplete", () => {
   const rules = task("invoice_v1").checks;
   const lists = new Set(
     rules.flatMap((rule) =>

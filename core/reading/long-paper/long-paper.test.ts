@@ -68,7 +68,7 @@ interface Seen {
   broken: number;
 }
 
-/** The server reads what the picture shows. `change` is the model's own doing. */
+/** The server answers with the lines that the picture shows; `change` adds the model's mistakes. */
 function reads({ items, total }: Paper, change: (rows: Row[], call: number) => Row[] = (rows) => rows): Seen {
   const seen: Seen = { lines: [], broken: 0 };
   model.respond = async (request, call) => {
@@ -138,7 +138,7 @@ function artifactOf({ error, answer, record }: Performed): Artifact {
   return JSON.parse(JSON.stringify(artifact)) as Artifact;
 }
 
-/** What is guaranteed whatever the model does with rows that two tiles show. */
+/** The guarantees that hold whatever the model answers for rows that two tiles show. */
 function expectTiled(performed: Performed, seen: Seen, paper: Paper): void {
   expect(performed.error).toBeUndefined();
   expect(seen.broken).toBe(0);
@@ -164,7 +164,7 @@ describe("a receipt that is too long for one picture", () => {
     paper = await paperOf(200);
   });
 
-  test("is read in tiles that cut no line and share some, and each row of the paper is there once", async () => {
+  test("is read in tiles that cut no line and share some lines, and each row of the paper is there once", async () => {
     const seen = reads(paper);
     const performed = await read(paper.bytes);
     expectTiled(performed, seen, paper);
@@ -173,12 +173,12 @@ describe("a receipt that is too long for one picture", () => {
     expect(sent).toBeNull();
     expect(sentPages?.map(({ page, tile }) => [page, tile])).toEqual(seen.lines.map((_, at) => [1, at + 1]));
     expect(calls[0]).toMatchObject({ pages: [1], tile: { number: 1, of: seen.lines.length, top: 0 } });
-    // Answers about tiles are as long as others, and go on.
+    // Answers about tiles may be as long as others, and are continued.
     expect(calls.some(({ tile, after_row }) => tile?.number === 2 && after_row !== undefined)).toBe(true);
     expect(await replay(artifactOf(performed), "0.1.0")).toMatchObject({ outcome: "same", differences: [] });
   });
 
-  test("is read as well where nobody looks at pictures", async () => {
+  test("is read as well without the look", async () => {
     const seen = reads(paper);
     const performed = await read(paper.bytes, { look: false });
     expectTiled(performed, seen, paper);
@@ -197,7 +197,7 @@ describe("a receipt that is too long for one picture", () => {
     expectTiled(await read(paper.bytes), seen, paper);
   });
 
-  test("is called incomplete when the model leaves out a row", async () => {
+  test("is reported as incomplete when the model leaves out a row", async () => {
     reads(paper, (rows) => rows.filter((row) => row !== paper.items[30]));
     const { error, answer } = await read(paper.bytes);
     expect(error).toBeUndefined();

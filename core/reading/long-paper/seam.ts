@@ -2,21 +2,22 @@ import leven from "leven";
 import type { Tile } from "./tile.ts";
 
 /*
- * The rows of two tiles of a page that share some lines. The last rows of the upper tile and the first of the lower one
- * are the same rows: as many as fit by what they say and, where several numbers fit (equal neighbors), as many as the shared lines hold.
+ * The rows of two tiles of a page that share some lines. The last rows of the upper tile and the first rows of the
+ * lower one are the same: as many as have equal contents. If several numbers fit (equal neighbors), the one nearest to
+ * the number of shared lines counts.
  */
 
 type Row = Record<string, unknown>;
 
 interface Joined {
   rows: unknown[];
-  /** False where no rows of the two are the same although there are some in the shared lines: all are kept then. */
+  /** False if no rows of the two tiles are equal although some are in the shared lines; then all rows are kept. */
   isClear: boolean;
 }
 
-/** Where it is not known how many lines are shared. */
+/** Used if the number of shared lines is not known. */
 const usualLines = 12;
-/** Names of the same thing may differ by this share of their letters. */
+/** Two readings of one name may differ by this share of their letters. */
 const misread = 0.25;
 const weights = {
   same: 1,
@@ -25,9 +26,12 @@ const weights = {
   piece: Number.NEGATIVE_INFINITY,
   other: Number.NEGATIVE_INFINITY,
 };
-/** Rows that say different things are two rows; only at the top of the lower tile one may be a piece of the other. */
+/**
+ * The weight of a row that is only a piece of the other one, which counts only for the first row of the overlap.
+ * Otherwise rows with different values are two rows.
+ */
 const piece = 0.2;
-/** Of the best that a number of rows could have. */
+/** The least share of the best possible weight for a number of rows. */
 const leastShare = 0.5;
 const skipped = -0.6;
 
@@ -46,12 +50,15 @@ export function join(before: readonly unknown[], after: readonly unknown[], shar
   return woven(before, after, most) ?? { rows: [...before, ...after], isClear: most === 0 || expected === 0 };
 }
 
-/** How well these rows fit one by one; the last above may lack what stands below its tile, and the first below likewise. */
+/**
+ * How well these rows fit one by one. The last row above may lack what is below its tile, and the first row below may
+ * lack what is above its tile.
+ */
 function shareOf(above: readonly unknown[], below: readonly unknown[]): number {
   let sum = 0;
   for (const [at, row] of above.entries()) {
     const found = likeness(row, below[at]);
-    // Two different rows: one of them would be lost.
+    // These are two different rows, and one of them would be lost.
     if (found === "other") return 0;
     const isEdge = at === 0 || at === above.length - 1;
     if (found === "part" && !isEdge) sum += weights.other;
@@ -60,7 +67,7 @@ function shareOf(above: readonly unknown[], below: readonly unknown[]): number {
   return sum;
 }
 
-/** Of two readings of a row the one that says more. */
+/** Of two readings of a row, the one with more values. */
 function overlaid(before: readonly unknown[], after: readonly unknown[], count: number): unknown[] {
   const start = before.length - count;
   const both = before.slice(start).map((row, at) => fuller(row, after[at]));
@@ -71,9 +78,9 @@ const fuller = (above: unknown, below: unknown) =>
   Object.keys(saidOf(below)).length > Object.keys(saidOf(above)).length ? below : above;
 
 /**
- * Where one of the tiles lacks a row that the other has: the rows of both in their order (the longest common subsequence of
- * the upper's last and the lower's first rows, by dynamic programming).
- * @returns undefined where they have too little in common.
+ * For tiles of which one lacks a row that the other has: the rows of both in their order (the longest common
+ * subsequence of the upper's last and the lower's first rows, by dynamic programming).
+ * @returns undefined if they have too little in common.
  */
 function woven(before: readonly unknown[], after: readonly unknown[], most: number): Joined | undefined {
   const above = before.slice(Math.max(0, before.length - most - 1));
@@ -117,8 +124,8 @@ function woven(before: readonly unknown[], after: readonly unknown[], most: numb
 }
 
 /**
- * What two readings of rows have to do with each other. `part`: one says less, and nothing else. `piece`: something is the
- * same, as where the first line of a row stands above its tile.
+ * How two readings of rows are related. `part`: one has fewer values, and no others. `piece`: they share something, as
+ * when the first line of a row is above its tile.
  */
 function likeness(above: unknown, below: unknown): keyof typeof weights {
   const [a, b] = [saidOf(above), saidOf(below)];
@@ -140,7 +147,7 @@ function likeness(above: unknown, below: unknown): keyof typeof weights {
   return of.near > 0 ? "near" : "same";
 }
 
-/** The texts of a row without case, blanks and what is null. */
+/** The texts of a row, without case, blanks and nulls. */
 function saidOf(row: unknown): Row & Record<string, string> {
   const fields = typeof row === "object" && row !== null ? Object.entries(row) : [["", row]];
   return Object.fromEntries(
@@ -155,7 +162,7 @@ function saidOf(row: unknown): Row & Record<string, string> {
 const isName = (text: string) => /\p{L}{3}/u.test(text);
 const digitsOf = (text: string) => text.replace(/[^\p{N}]/gu, "");
 
-/** Letters of names may be misread; of numbers each digit counts. */
+/** Letters of names may be misread; in numbers each digit counts. */
 function isNear(a: string, b: string): boolean {
   if (!isName(a) || !isName(b) || digitsOf(a) !== digitsOf(b)) return false;
   return leven(a, b) <= misread * Math.max(a.length, b.length);

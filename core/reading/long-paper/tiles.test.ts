@@ -9,7 +9,7 @@ const lines = Array.from({ length: 1_000 }, (_, at) => ({
   amount: at % 2 === 0,
 }));
 
-/** A look at the paper, whose letters are so many pixels high. */
+/** A look at the paper, with letters of this height in pixels. */
 const looked = (letter: number, letters = 100) => ({
   ...{ turn: 0 as const, papers: [], tilt: 0, lines },
   legibility: {
@@ -24,7 +24,7 @@ const looked = (letter: number, letters = 100) => ({
 const tokens = (pixels: number) => pixels / Budget.patchPixels ** 2;
 
 describe("a page", () => {
-  test("that is legible as one picture is not cut, nor one that is sent at its own size", () => {
+  test("is not cut if it is legible as one picture, or is sent at its own size", () => {
     expect(cut({ ...paper, look: looked(24) }, { imageTokens: tokens(3_000_000), most: 16 })).toBeUndefined();
     expect(cut({ ...paper, look: looked(5) }, { imageTokens: tokens(15_000_000), most: 16 })).toBeUndefined();
   });
@@ -47,7 +47,7 @@ describe("a page", () => {
     }
   });
 
-  test("of which too many tiles would be needed is cut into the most, and that is said", () => {
+  test("that would need too many tiles is cut into the most allowed, and this is reported", () => {
     const found = cut({ ...paper, look: looked(16) }, { imageTokens: tokens(200_000), most: 16 });
     expect([found?.tiles.length, found?.isEnough]).toEqual([16, false]);
   });

@@ -14,27 +14,27 @@ import type { Tile } from "./tile.ts";
 interface Paper {
   width: number;
   height: number;
-  /** Undefined where the page is not looked at. */
+  /** Undefined if the page was not looked at. */
   look: Look | undefined;
-  /** Instead of the look's. */
+  /** Replaces the look's value. */
   lines?: readonly TextLine[] | undefined;
 }
 
 interface Room {
-  /** Of a picture that is alone in its call. */
+  /** For a picture that is alone in its call. */
   imageTokens: number;
   most: number;
 }
 
 interface Cut {
   tiles: Tile[];
-  /** False where more tiles than allowed would be needed. */
+  /** False if more tiles than allowed would be needed. */
   isEnough: boolean;
 }
 
-/** A little above the threshold, as tiles have whole patches. */
+/** A little above the threshold, because tiles have whole patches. */
 const wanted = 1.1 * legible;
-/** Fewer letters are no measure of a page. */
+/** Fewer letters do not show the size of a page's print. */
 const leastLetters = 12;
 /** Without letters to measure, paper of this shape is a receipt of some 40 columns. */
 const longRatio = 6;
@@ -42,7 +42,7 @@ const columnsWidth = 360;
 /** Tiles that would make print less than this much larger are not worth a call. */
 const leastGain = 1.1;
 const sharedLines = 6;
-/** Six lines of a receipt, as a share of its width, where lines are not known. */
+/** The height of six lines of a receipt as a share of its width; used if lines are not known. */
 const sharedOfWidth = 0.3;
 /** Tiles of fewer lines are cut by size alone. */
 const leastLines = 8;
@@ -66,7 +66,7 @@ export function cut(paper: Paper, { imageTokens, most }: Room): Cut | undefined 
   return { tiles, isEnough: fits(count) };
 }
 
-/** How large the page must be sent; undefined where nothing says that it must not be small. */
+/** The size at which the page must be sent; undefined if nothing shows that it must not be smaller. */
 function neededScale({ width, height, look }: Paper): number | undefined {
   const { letters = 0, letterShare = 0, certain = false } = look?.legibility ?? {};
   if (certain && letters >= leastLetters)
@@ -86,7 +86,7 @@ function overlapOf(lines: readonly TextLine[], { width, height }: Paper): number
   return sharedLines * step * height;
 }
 
-/** Between lines, so many of which are in both neighbors. */
+/** Cuts between lines; this many lines are in both neighbors. */
 function alongLines(lines: readonly TextLine[], count: number): Tile[] {
   const bounds = Array.from({ length: count - 1 }, (_, k) => {
     const at = (k + 1) / count;
@@ -121,7 +121,7 @@ function even(count: number, overlap: number): Tile[] {
   }));
 }
 
-/** What is said behind the picture of a tile. */
+/** The text after the picture of a tile. */
 export function told({ number, of }: Pick<Tile, "number" | "of">): string {
   return `The picture shows part ${number} of ${of} of one page, from its top to its bottom; the other parts are read on their own. Answer about this part alone, with null for what does not stand in it, and list all entries that it shows.`;
 }

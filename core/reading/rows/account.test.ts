@@ -108,13 +108,13 @@ describe("the rows of an answer", () => {
     expect(accountOf(paper, evidence)).toEqual([complete, reason]);
   });
 
-  test("are not called whole by a tolerance that could hide a row", () => {
+  test("are not reported as complete if the tolerance could hide a row", () => {
     // Rounded down to 100 rupiah: a row of 50 may be missing, one of 20,000 may not.
     expect(accountOf({ prices: ["20,000", "30,040"], totals: { total: "50,000" } })[0]).toBe(true);
     expect(accountOf({ prices: ["40", "50,000"], totals: { total: "50,000" } })[0]).not.toBe(true);
   });
 
-  test("are not spoken of where the task has no list that adds up, or the answer lacks it", () => {
+  test("are not judged if the task has no list with a sum, or the answer lacks the list", () => {
     const of = (id: string, value: unknown) => {
       const known = Task.get(id) as Task.Task;
       return account(known, { value, normalized: {} }, { printed: 3, seen: 9 });
@@ -151,7 +151,7 @@ function shares(documents: readonly Known[]) {
   return { wrong: whole.filter((each) => each === false).length, whole, cut };
 }
 
-test("of documents that are right none is called incomplete, and of those that lack a row at most one in ten is called whole", () => {
+test("no correct document is reported as incomplete, and at most one in ten documents without a row is reported as complete", () => {
   const { wrong, cut } = shares(made.map((each) => ({ taskId: each.taskId, answer: answerOf(each) })));
   expect(wrong).toBe(0);
   expect(cut.filter((each) => each === false).length).toBeGreaterThanOrEqual(0.8 * cut.length);

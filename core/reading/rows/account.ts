@@ -5,23 +5,23 @@ import type { Field, Normalized } from "#core/canonical/normalize";
 import type { Rows } from "./schema.ts";
 
 /*
- * Row accounting: whether the list of items is whole, by what the paper itself says (docs/documents.md, "Are all rows
- * there?"). Three things are compared with the rows that the model returned: the printed sum, the printed number of items, and
- * how many lines of print end where amounts stand. A sum that fits proves more than a count, which may mean pieces or rows,
- * with or without deposits; lines seen only tell where many are missing.
+ * Row accounting: whether the list of items is complete, from evidence on the paper itself (docs/documents.md, "Are all
+ * rows there?"). Three things are compared with the rows that the model returned: the printed sum, the printed number
+ * of items, and how many lines of print end where amounts stand. A sum that fits proves more than a count, which may
+ * mean pieces or rows, with or without deposits; lines seen only tell where many are missing.
  */
 
-/** What is known of the paper beside the answer. */
+/** The evidence on the paper, apart from the answer. */
 export interface Evidence {
   printed: number | null;
   seen: number | null;
-  /** Parts of long paper could not be laid upon each other. */
+  /** The rows of two parts of long paper could not be matched. */
   unclear?: boolean | undefined;
-  /** The answer broke off. */
+  /** The answer is incomplete. */
   cut?: boolean | undefined;
 }
 
-/** An answer and what was computed of it. */
+/** An answer and its canonical values. */
 interface Answer {
   value: unknown;
   normalized: Normalized;
@@ -37,7 +37,10 @@ export interface Account {
   rows: Rows;
 }
 
-/** Lines with amounts beyond rows and sums of the answer: so many more are no mistake of who sees them. */
+/**
+ * If the paper has this many more lines with amounts than the answer has rows and sums, miscounted lines cannot be the
+ * reason.
+ */
 const farMore = { lines: 15, times: 4 };
 
 /** @returns undefined for a task without a list of items that have an amount, and for an answer without it. */
@@ -60,11 +63,11 @@ export function account(task: Task, answer: Answer, evidence: Evidence): Account
 interface Compared {
   evidence: Evidence;
   returned: number;
-  /** What a printed number may count. */
+  /** The numbers that a printed count may mean: rows or pieces. */
   counts: number[];
-  /** The rows add up to what is printed; undefined where nothing can be added up. */
+  /** True if the rows add up to the printed sum; undefined if nothing can be added up. */
   sum: boolean | undefined;
-  /** Rows and single amounts of the answer, each a line of print. */
+  /** The number of rows and single amounts of the answer; each is a printed line. */
   lines: number;
 }
 
@@ -73,7 +76,7 @@ function verdict({ evidence, returned, counts, sum, lines }: Compared): [boolean
   if (cut) return [false, "answer_too_long"];
   const matches = printed === null ? undefined : counts.includes(printed);
   const isShort = printed !== null && printed > Math.max(...counts);
-  // Paper may count bags or gifts: a sum that fits is not overruled, but not proof any more.
+  // A printed count may include bags or gifts: it does not overrule a sum that fits, but the sum is no proof then.
   if (sum === true) return isShort ? [null, "count_differs"] : [true, "adds_up"];
   if (sum === false) return [matches ? null : false, "sum_differs"];
   if (matches && returned > 0) return [true, "count_matches"];
@@ -84,8 +87,8 @@ function verdict({ evidence, returned, counts, sum, lines }: Compared): [boolean
 }
 
 /**
- * What the check of the rows says, unless its tolerance could hide a row. A total that is higher than the rows proves no
- * mistake while a tax may be missing; that rows are missing is as likely, and must not be silent.
+ * The result of the check of the rows, unless its tolerance could hide a row. If the total is higher than the rows, the
+ * reason may be a missing tax; missing rows are equally likely, and must be reported.
  */
 function sumOf(task: Task, items: string, { value, normalized }: Answer): boolean | undefined {
   const verdicts = Checks.examine(task, value, normalized);
@@ -105,7 +108,7 @@ function sumOf(task: Task, items: string, { value, normalized }: Answer): boolea
   return prices.some((price) => Decimal.compare(price, off) <= 0) ? undefined : true;
 }
 
-/** Pieces of all rows: whole quantities as they are, whatever else as one. */
+/** The pieces of all rows: whole quantities count as they are, all others as one. */
 function piecesOf(
   rule: Rule & { rule: "items_sum_is_subtotal" },
   rows: number,

@@ -1,4 +1,4 @@
-/** By what it was decided whether rows are missing, in the order in which they count. */
+/** The reasons for the verdict on missing rows, in the order of their priority. */
 export const reasons = [
   "answer_too_long",
   "adds_up",

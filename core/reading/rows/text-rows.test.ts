@@ -37,13 +37,13 @@ test.each([
   expect(printedCount(line)).toBeUndefined();
 });
 
-/** Words of lines, each a line's words with blanks between; columns are far apart. */
+/** The words of a page: one text for each line, with spaces between words; columns are far apart. */
 const wordsOf = (lines: string[]) =>
   lines.flatMap((line, row) =>
     line.split(" ").map((text, at) => ({ text, x: at / 10, y: row / 50, width: 0.05, height: 0.012 })),
   );
 
-test("lines of a text layer that end with an amount are counted, whatever stands between mark, code and number", () => {
+test("lines of a text layer that end with an amount are counted, however mark, code and number are separated", () => {
   const lines = [
     ...["Milk 1,99 A", "Butter € 2.49", "Rice 1.234,50", "Soap -0.30", "Tea 12.00 EUR", "Nasi 25,000.00"],
     ...["Tel. 030 123456", "23.11.2026 12:30", "Seite 1", "Artikel: 6"],

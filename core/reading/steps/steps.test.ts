@@ -39,7 +39,7 @@ beforeEach(() => {
 
 const createdAt = new Date("2026-11-23T10:00:00Z");
 let documents = 0;
-/** Five pages, of which the second is blank, and what one worker reads of them. */
+/** Five pages, of which the second is blank, and the answer of a single worker. */
 let five: { bytes: Uint8Array; whole: Awaited<ReturnType<typeof inTurn>> };
 
 interface Worker {
@@ -75,7 +75,7 @@ async function work(worker: Worker) {
   return { performed, stored: steps.stored };
 }
 
-/** Workers in turn, until one of them comes to the end. @param dies - true: this worker dies at its n-th call. */
+/** Runs workers one after another until one finishes. @param dies - true: this worker dies at its n-th call. */
 async function inTurn(
   about: Pick<Worker, "bytes" | "taskId" | "limits" | "look">,
   dies: (worker: number, call: number) => boolean = () => false,
@@ -117,7 +117,7 @@ const said = (total: string) =>
     change: null,
   });
 
-/** Everything but times. */
+/** The artifact without times. */
 const read = ({ answer, record, pageSizes, error }: Performed) =>
   JSON.parse(
     JSON.stringify({ answer, record, pageSizes, code: error?.code }, (name, value) =>
@@ -161,7 +161,7 @@ test.each([
   },
 );
 
-test("pages whose answers do not fit together are asked for in halves once, also by the next worker", async () => {
+test("pages whose answer is too long together are asked for in halves only once, even if the next worker goes on", async () => {
   model.respond = async (request) => {
     const pages = await pagesOf(request);
     const isCut = pages.length > 1 && pages[0] === 1;
@@ -191,7 +191,7 @@ test("a long list goes on behind the last stored call", async () => {
   expect(read(killed.performed)).toEqual(read(whole.performed));
 });
 
-test("a worker whose last call is the last of its step comes to the end with what the file says beside the pages", async () => {
+test("a worker whose last call is the last of its step also adds what the file itself contains", async () => {
   const bytes = Pdf.pages([{ content: Pdf.lines(["Invoice 4711", "Total 12.00"]) }]);
   const limits = { calls: 1, until: Number.POSITIVE_INFINITY };
   model.respond = () => said("12.00");
@@ -200,7 +200,7 @@ test("a worker whose last call is the last of its step comes to the end with wha
   expect(performed.record.text_layer?.pages[0]?.words).toHaveLength(4);
 });
 
-test("what was seen of pages is seen by the next worker, too", async () => {
+test("the next worker uses the earlier worker's looks at pages", async () => {
   const { bytes: sheet } = await drawSheet(21_004, { receipts: 3, ground: "table", fonts: ["sans-serif"] });
   model.respond = () => said("12.00");
   const page = await sharp(sheet).tiff({ compression: "jpeg" }).toBuffer();
@@ -229,12 +229,12 @@ test("an outage of the bucket costs no call: what could not be stored is stored 
   expect(workers).toBeGreaterThan(1);
 });
 
-test("a worker that was overtaken stops, and what it read is not stored in the place of the other's", async () => {
+test("a worker that was overtaken stops, and does not replace the other worker's calls", async () => {
   model.respond = pageNumbers;
   const bytes = await sheets(6);
   const worker = { bytes, requestId: "overtaken", limits: { calls: 1, until: Number.POSITIVE_INFINITY } };
   const respond = model.respond;
-  // While the first is at its first call, the second comes to the end of its step.
+  // While the first worker makes its first call, the second one finishes its step.
   model.respond = async (request, n) => {
     model.respond = respond;
     expect((await work({ ...worker, token: 2 })).stored).toBe(1);
@@ -246,7 +246,7 @@ test("a worker that was overtaken stops, and what it read is not stored in the p
   );
   expect(failure).toBeInstanceOf(Steps.Overtaken);
   expect(await relsOf("overtaken")).toHaveLength(1);
-  // What another document of the same id stored is neither used nor overwritten.
+  // Calls that another document of the same id stored are neither used nor overwritten.
   await store.put(`${Place.stepPrefix("k", "strange", createdAt)}0001`, "no step");
   const { performed, stored } = await work({ ...worker, requestId: "strange", token: 5 });
   expect([performed.error, performed.isStepOver, stored]).toEqual([undefined, undefined, 0]);

@@ -5,9 +5,9 @@ import { AppError, from } from "#core/error";
 import type { Log } from "#core/log";
 
 /*
- * The calls about a long document, stored one after the other beside its artifact, so that work that was interrupted goes
- * on behind the last of them (docs/architecture.md, "Documents in steps"). Each object is put only if there is none, so of
- * two workers one has the call; the objects together are what was read so far.
+ * The calls about a long document, stored one after the other beside its artifact, so that interrupted work continues
+ * after the last of them (docs/architecture.md, "Documents in steps"). Each object is put only if there is none, so
+ * that of two workers one stores the call. The objects together are the work so far.
  *
  * open(…)    what earlier workers stored
  * next(…)    the outcome of a call that was made before
@@ -16,7 +16,7 @@ import type { Log } from "#core/log";
  * remove(…)  the work has ended
  */
 
-/** Whose steps they are. */
+/** The owner of the steps. */
 export interface Identity {
   keyId: string;
   requestId: string;
@@ -26,10 +26,10 @@ export interface Identity {
   payloadHash: string;
 }
 
-/** How long a worker goes on before it hands over to itself. */
+/** How long one invocation works before it hands over to the next. */
 export interface Limits {
   calls: number;
-  /** Epoch milliseconds; a call that began before ends as it does. */
+  /** Epoch milliseconds after which no call begins; a call that has begun may finish. */
   until: number;
 }
 
@@ -38,14 +38,14 @@ export class StepOver extends Error {
   override readonly name = "StepOver";
 }
 
-/** Another worker stored a call in the place of ours, so this one goes by what it stored: from the beginning of its step. */
+/** Another worker stored a call in place of ours. This worker starts its step again, from the stored calls. */
 export class Overtaken extends AppError {
   constructor() {
     super("storage_unavailable", "another worker has gone on with this document", { retryAfterS: 2 });
   }
 }
 
-/** The form of a stored object; a later version of another form is not taken up. */
+/** The version of a stored object; objects of another version are ignored. */
 const version = 1;
 
 interface Step<Call, Plan> {
@@ -54,12 +54,12 @@ interface Step<Call, Plan> {
   token: number;
   /** How many calls were stored before. */
   after: number;
-  /** What was to be asked for, in parts; with the first call. */
+  /** What is to be asked for, one part per call; stored with the first call. */
   plan?: Plan;
   calls: Call[];
 }
 
-const Recognised = z.looseObject({
+const Recognized = z.looseObject({
   version: z.literal(version),
   payload_hash: z.string(),
   token: z.int(),
@@ -75,14 +75,14 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
   readonly #log: Log;
   readonly #identity: Identity;
   readonly #limits: Limits | undefined;
-  /** What was stored before, and is to be taken up. */
+  /** Stored calls of earlier workers, which are reused in order. */
   #known: Call[] = [];
-  /** How many of these were taken up. */
+  /** How many of these were reused. */
   #taken = 0;
-  /** Made now and not stored yet. */
+  /** Calls of this worker that are not stored yet. */
   #pending: Call[] = [];
   #stored = 0;
-  /** Calls of this worker. */
+  /** The number of calls that this worker made. */
   #made = 0;
   #isUsable = true;
 
@@ -104,7 +104,7 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
     limits: Limits | undefined,
   ): Promise<Steps<Call, Plan>> {
     const steps = new Steps<Call, Plan>(bucket, log, identity, limits);
-    // Nobody had it before.
+    // With the first token no worker had the document before.
     if (identity.token > 1) await steps.#load();
     return steps;
   }
@@ -128,7 +128,7 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
     this.#taken += 1;
   }
 
-  /** The work takes another course than the stored calls: they cannot be taken up, and no more are stored. */
+  /** The stored calls do not match the work: they cannot be reused, and no more are stored. */
   abandon(): void {
     if (!this.#isUsable) return;
     this.#log.warn("steps_abandoned", { calls: this.#known.length - this.#taken });
@@ -153,7 +153,7 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
   }
 
   /**
-   * Stores what was asked since, before another call is made. In an outage of the bucket the work goes on without: it is
+   * Stores the new calls, before another call is made. In an outage of the bucket the work continues, and they are
    * stored with the next call.
    * @throws StepOver if another worker is to make the next call; Overtaken.
    */
@@ -184,7 +184,7 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
     this.#pending = [];
   }
 
-  /** Whose the object is in the place of ours: a repeated put of our own, another worker's, or a stranger's. */
+  /** Who wrote the object at our key: a repeated put of our own, another worker, or a foreign writer. */
   async #judge(rel: string): Promise<void> {
     const step = await this.#read(rel);
     const { payloadHash, token } = this.#identity;
@@ -221,7 +221,7 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
     const bytes = await Bucket.get(this.#bucket, this.#log, rel);
     try {
       const text = new TextDecoder().decode(bytes);
-      return Recognised.parse(JSON.parse(text)) as unknown as Step<Call, Plan>;
+      return Recognized.parse(JSON.parse(text)) as unknown as Step<Call, Plan>;
     } catch {
       return undefined;
     }
@@ -229,8 +229,8 @@ export class Steps<Call extends { imageMs: number; inferenceMs: number }, Plan> 
 }
 
 /**
- * Removes the steps of work that has ended. What is left after a failure or a crash the census finds.
- * @param which.token - of the first claim there are none, unless calls were stored since.
+ * Removes the steps of work that has ended. The census removes what is left after a failure or a crash.
+ * @param which.token - the first claim has none, unless calls were stored since.
  */
 export async function remove(
   bucket: Bucket.Bucket,

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
 /*
- * Text of a file for the model, beside a picture in which words are missing. Whoever made the file wrote it, so it is data and
- * no instruction: it stands between marks that a file cannot contain, each line as JSON, with nothing that a chat template
- * takes for a sign of its own.
+ * Text of a file for the model, beside a picture in which words are missing. It comes from the file's author, so it is
+ * data and no instruction: it is put between marks that the file cannot contain, each line as JSON, without signs that
+ * a chat template would interpret.
  */
 
 /** Words of one page that its readers see, or would see with its fonts. */
@@ -17,8 +17,8 @@ export interface PageText {
 const mostCharacters = 4_000;
 
 /**
- * What is said to the model; undefined without lines.
- * @param sha256 - of the file. The marks are made of it: a file cannot hold its own hash.
+ * The text for the model; undefined without lines. @param sha256 - of the file. The marks are made from it, because a
+ * file cannot contain its own hash.
  */
 export function said(texts: readonly PageText[], sha256: string): string | undefined {
   let left = mostCharacters;
@@ -44,10 +44,13 @@ export function said(texts: readonly PageText[], sha256: string): string | undef
 const markOf = (sha256: string) =>
   `FILE TEXT ${createHash("sha256").update(`text ${sha256}`).digest("hex").slice(0, 16)}`;
 
-/** Without what steers a terminal or the direction of text; `<` begins the signs of chat templates (`<|im_end|>`). */
+/**
+ * Removes control characters and characters that change the direction of text; `<` begins the signs of chat templates
+ * (`<|im_end|>`).
+ */
 const cleaned = (line: string) => line.replace(/\p{C}/gu, "").replaceAll("<", "‹").replaceAll(">", "›");
 
-/** The lines that `said` put into a question, and the question without them. */
+/** Finds the lines that `said` put into a question. @returns them, and the question without them. */
 export function taken(question: string): { lines: string[]; rest: string } {
   const found = /^<<<(FILE TEXT [0-9a-f]{16})\n(.*?)\n\1>>>$/ms.exec(question);
   if (found === null) return { lines: [], rest: question };
@@ -58,7 +61,7 @@ export function taken(question: string): { lines: string[]; rest: string } {
 }
 
 /**
- * Paths of the values of an answer that stand in the file's text and nowhere among the words that are drawn.
+ * Paths of the values of an answer that occur in the file's text and not among the drawn words.
  * @param all - lines as they were said.
  * @param drawn - the same lines with their drawn words alone, and the page's other words.
  */
@@ -71,7 +74,7 @@ export function pathsFrom(result: unknown, all: readonly string[], drawn: readon
   return leaves(result, "").flatMap(([path, value]) => (isFrom(value) ? [path] : []));
 }
 
-/** Blanks are not compared: where they stand between glyphs is a matter of distance. */
+/** Blanks are not compared, because the decoder guesses them from the distance of glyphs. */
 const packed = (text: string) => text.normalize("NFKC").replace(/\s+/gu, "");
 
 function leaves(value: unknown, path: string): [path: string, text: string][] {

@@ -1,6 +1,6 @@
 import type { Word } from "#core/document/format/format";
 
-/** Words whose middles are closer than this part of a line's height stand in one line. */
+/** Words whose middles are closer than this share of a line's height are in one line. */
 const sameLine = 0.6;
 
 /** Words as lines of print: from the top, and from the left within a line. */

@@ -55,7 +55,7 @@ async function ended(runId: string, more: EndedRun.NewRun = {}): Promise<RunRow>
 }
 
 describe("when a run ends, its pictures", () => {
-  test("go: what came with it and its uploads, rows included; never the data root", async () => {
+  test("are removed: those that came with it and its uploads, rows included; never the data root", async () => {
     const upload = await stores.upload("gone");
     await stores.store.put("data/shared/1.png");
     const run = await stores.insert({}, [upload, { ...upload, index: 1 }, {}]);
@@ -78,7 +78,7 @@ describe("when a run ends, its pictures", () => {
     expect(await stores.rels("inputs/runs/alice/with-files/")).toEqual([]);
   });
 
-  test("stay as long as another run needs the upload: one that has not ended, or one that keeps its inputs", async () => {
+  test("stay as long as another run needs the upload: a run that has not ended, or that keeps its inputs", async () => {
     const upload = await stores.upload("shared");
     const first = await stores.insert({}, [upload]);
     const second = await stores.insert({}, [{ ...upload, status: "queued" }]);
@@ -94,7 +94,7 @@ describe("when a run ends, its pictures", () => {
     expect(await stores.uploads()).not.toContain("upload_shared");
   });
 
-  test("stay as long as a single extract waits in the queue with the same upload; its own key's alone", async () => {
+  test("stay as long as a single extract of the same key waits in the queue with the same upload", async () => {
     const upload = await stores.upload("waiting");
     const input = {
       ...({ source: "upload", objectKey: upload.objectKey, etag: null, temporary: false } as const),
@@ -171,7 +171,7 @@ describe("a run that could not be carried out", () => {
     });
   });
 
-  test("never happens to a run that has begun", async () => {
+  test("cannot be a run that has begun", async () => {
     const run = await stores.insert({}, [{ status: "running" }]);
     await Finish.fail(stores.services, run, new AppError("internal", "x"), silent);
     expect(await stores.reload(run)).toEqual(run);
@@ -228,7 +228,7 @@ describe("the delete of a run", () => {
     expect(await stores.reload(run)).toMatchObject({ webhookUrl: null, webhook: null });
   });
 
-  test("counts each picture once: files that came with it, addresses, and uploads with the run's copies of them", async () => {
+  test("counts each picture once: files that came with it, URLs, and uploads together with the run's copies of them", async () => {
     const put = (rel: string) => stores.store.put(rel);
     const files = { runUid: "came", runId: "came", persistInputs: true, state: "succeeded" as const };
     const came = await stores.insert(
@@ -302,7 +302,7 @@ describe("the delete of a run", () => {
     );
   });
 
-  test("removes what a late worker writes of it, too, when no worker can be left", async () => {
+  test("also removes objects that a late worker wrote, once no worker can be left", async () => {
     const run = await ended("late-writer");
     await begin(run);
     const late = Place.extractKey("alice", "late-writer~1", run.createdAt);

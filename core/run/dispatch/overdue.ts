@@ -8,8 +8,8 @@ import * as Order from "./order.ts";
 const most = 100;
 
 /**
- * Orders the planners of runs on auto that were not looked at for a while: their items take long, perhaps because there
- * are too many slots.
+ * Orders the planners of runs on auto whose slots were not checked for a while, because their items take long: perhaps
+ * there are too many slots.
  * @throws AppError `storage_unavailable`.
  */
 export async function order(services: Pick<RunStores, "db" | "queues" | "times">, log: Log): Promise<void> {

@@ -73,7 +73,7 @@ test("all runs of a key share its limit of items in flight, and no more runs beg
     retryAfterS: 30,
     details: { limit: "max_in_flight", allowed: 4, used: 4 },
   });
-  // A repeated call is not another run; and once a run has ended there is room.
+  // A repeated call makes no further run; once a run has ended there is room for another.
   expect(await begin("fourth", "many", 1)).toBeDefined();
   await query.update(runTable).set({ state: "succeeded" }).where(eq(runTable.runId, "third"));
   expect(await begin("fifth", "many", 1)).toBeDefined();

@@ -79,7 +79,7 @@ export async function fill(services: Adjust.Stores, runUid: string, log: Log): P
     await Pause.pause(services, row, log);
     return row;
   }
-  // A suspect is sent alone, so what ends meanwhile says nothing about the slots.
+  // A suspect is sent alone, so the throughput at that time does not show whether there are too many slots.
   const isAlone = seen.lone.length > 0 || seen.loneOut;
   const now =
     row.slots === null || isAlone
@@ -114,7 +114,7 @@ interface Seen {
   bySlot: Map<number, number>;
   /** Items by slot that have a message and no worker. */
   sentBySlot: Map<number, number>;
-  /** What a run on auto gets its slots from. */
+  /** What the slots of a run on auto are computed from. */
   auto: Adjust.Results;
   unsent: Waiting[];
   /** Suspects that have not ended and have no message. */
@@ -150,7 +150,7 @@ async function look(db: Database.Db, runUid: string): Promise<Seen | undefined> 
   };
 }
 
-/** What was seen, without the messages in slots that were taken away since. */
+/** The state that was read, without the messages in slots that were taken away since. */
 function withoutRecalled(seen: Seen, { slots }: RunRow): Seen {
   if (slots === null) return seen;
   const recalled = [...seen.sentBySlot].filter(([slot]) => slot >= slots);

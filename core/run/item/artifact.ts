@@ -19,7 +19,7 @@ function payloadOf(run: RunRow, row: ItemRow): string {
   const { objectKey, etag, url, pages } = row;
   const split = row.split ?? run.split;
   const picture = [run.runUid, run.taskId, row.index, row.sourceKind, objectKey, etag, url];
-  // Not of items without: artifacts of before there were pages keep their hash.
+  // Left out for items without pages, so that artifacts from before this field keep their hash.
   const paged = pages === null ? picture : [...picture, pages];
   return hashOf(split === null ? paged : [...paged, { split }]);
 }
@@ -33,7 +33,7 @@ export const isOf = (run: RunRow, row: ItemRow) => (artifact: Artifact) =>
 
 /** What an artifact contains besides the attempt. */
 interface About {
-  /** Undefined where it was not read. */
+  /** Undefined if it was not read. */
   document: Document.Document | undefined;
   /** The run has a copy of its own of the picture. */
   kept: boolean;
@@ -41,7 +41,7 @@ interface About {
   version: string;
 }
 
-/** Whose work it is, for what is stored under the item's id. */
+/** The owner of objects that are stored under the item's id. */
 export const identityOf = (run: RunRow, row: ItemRow) => ({
   keyId: run.keyId,
   requestId: requestIdOf(run, row.index),

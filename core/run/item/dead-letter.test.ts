@@ -135,7 +135,7 @@ test.each([
   ["no artifact", "{ not an artifact", 0],
   ["somebody else's artifact, which its first worker cannot know of", foreign, 1],
 ])(
-  "an item at whose place lies %s ends as a failure that says so, in its run and at its dead letter",
+  "an item at whose key is %s ends as a failure that says so, both in its run and after its dead letter",
   async (_, body, asked) => {
     const { run, row } = await item({ token: asked === 1 ? 0 : 3 });
     await stores.bucket.put(artifactKey(run, row), body);
@@ -149,7 +149,7 @@ test.each([
   },
 );
 
-test("an item at whose place lies somebody else's artifact is ended by reconcile, too", async () => {
+test("an item at whose key another artifact is stored is ended by reconcile, too", async () => {
   const { run, row } = await item({ status: "running", token: 3, leaseUntil: past() });
   await stores.bucket.put(artifactKey(run, row), "{ not an artifact");
   await Runs.reconcile(services, silent);
@@ -169,7 +169,7 @@ const extractRow = async () =>
   (await services.db.query.select().from(extractTable).where(eq(extractTable.requestId, runUid)))[0];
 const single = () => ExtractionWork.work(services, silent, { key_id: "key-1", request_id: runUid }, job());
 
-test("an extract at whose place lies somebody else's artifact ends as a failure that says so", async () => {
+test("an extract at whose key another artifact is stored ends as a failure that says so", async () => {
   await extract();
   await stores.bucket.put(Place.extractKey("key-1", runUid, new Date()), foreign);
   await single();

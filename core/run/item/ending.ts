@@ -231,7 +231,7 @@ async function commit(
   return Progress.outlookOf(results);
 }
 
-/** What lists of items say of it; null where nothing is known. */
+/** What lists of items show about the answer; null if nothing is known. */
 function assessmentOf({ complete, rows, quality }: Ended): Assessment | null {
   const known = {
     ...(rows === undefined ? {} : { complete: complete ?? null, rows }),
@@ -279,7 +279,7 @@ export interface Requeue {
   countAttempt: boolean;
   suspect: boolean;
   notBefore: Date | null;
-  /** What the model was asked for, if it was. */
+  /** The usage of the model, if it was asked. */
   spent: Usage.Used | undefined;
   /** Pauses the run for an outage if it still has this epoch. */
   pauseEpoch?: number;

@@ -185,7 +185,7 @@ interface Failed {
   spent: Spent;
 }
 
-/** What the model was asked for since the last count, and how many stored calls that includes. */
+/** The usage of the model since the last count, and how many stored calls that includes. */
 type Spent = Pick<Ending.Requeue, "spent" | "callsCounted">;
 
 /** Decides what follows a failure after which the item may be tried again. */
@@ -255,7 +255,7 @@ async function later(
 
 async function end({ services, log, run, row }: Work, artifact: Artifact): Promise<Outcome> {
   const outlook = await Ending.conclude(services, log, { run, row }, artifact);
-  // Only a document of several calls has any.
+  // Only a document of several calls has stored calls.
   if (Record.hasSteps(artifact)) await Steps.remove(services.bucket, log, identityOf(run, row));
   if (outlook !== undefined) await Progress.duties(services, outlook, log);
   return "done";

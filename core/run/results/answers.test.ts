@@ -21,7 +21,7 @@ const artifact = {
   ...{ image_sha256: "i", normalized: { total: { value: "99", currency: null } }, checks: [] },
 } as unknown as Artifact;
 
-test("a list computes from the row's result what a single extract says of it", async () => {
+test("a list computes from the row's result the same values as a single extract has", async () => {
   const item = await Answers.recomputed(run, row);
   expect(item.normalized?.total).toEqual({
     ...{ value: "12.5", currency: "MYR", decimals: 2, currency_source: "printed" },
@@ -36,7 +36,7 @@ test("a list computes from the row's result what a single extract says of it", a
   expect(item).toMatchObject({ model: null, image_sha256: null });
 });
 
-test("what breaks its schema says where", async () => {
+test("a result that breaks its schema has the errors with their paths", async () => {
   const broken = { ...row, result: '{"total":"a lot"}', schemaOk: false } as Row;
   const item = await Answers.recomputed(run, broken);
   expect(item.schema_errors?.map(({ path }) => path)).toContain("total");
@@ -47,7 +47,7 @@ test("values that a list does not have are null, and empty lists are empty", asy
   const unknown = { schema_errors: null, normalized: null, checks: null };
   expect(await Answers.recomputed(run, { ...row, result: null })).toMatchObject(unknown);
   expect(await Answers.recomputed({ ...run, taskId: "gone_v1" }, row)).toMatchObject(unknown);
-  // Only the artifact says which of the lists breaks off.
+  // Only the artifact says which list is incomplete.
   const cut = { ...row, status: "failed", errorCode: "answer_too_long" } as Row;
   expect(await Answers.recomputed(run, cut)).toMatchObject({
     ...{ schema_errors: [], checks: null, normalized: { total: { value: "12.5" } } },
@@ -68,7 +68,7 @@ test("results have the values of the artifact, and compute only fields that are 
   });
   const embedded = { syntax: "cii", profile: null, lines: 0, sums: [] } as unknown as Artifact["embedded"];
   expect(await Answers.of(run, row, { ...artifact, embedded })).toMatchObject({ embedded });
-  // Null says that nobody looked; answers of before there was a look say nothing.
+  // Null means that the picture was not looked at; answers from before there was a look do not have the field.
   const quality = { ok: false, reasons: ["dark" as const] };
   expect(await Answers.of(run, row, { ...artifact, quality })).toMatchObject({ quality });
   expect(await Answers.of(run, row, { ...artifact, quality: null })).toMatchObject({ quality: null });

@@ -7,11 +7,10 @@ import type * as Task from "#core/task/task";
 import type { Row } from "./document.ts";
 
 /*
- * Adds to an item's answer what its row does not hold, so that it matches the answer of a single extract. The row
- * holds only the result. The rest is in the artifact, as it was on that day, or is computed again.
- * of(…)         from the artifact
- * recomputed(…) from the row
- * completed(…)  from a line of the items' file, which may be older than this code
+ * Adds the fields that an item's row does not hold to its answer, so that it matches the answer of a single extract.
+ * The row holds only the result. The rest is in the artifact, as it was on that day, or is computed again. of(…)
+ * from the artifact recomputed(…) from the row completed(…)  from a line of the items' file, which may be older than
+ * this code
  */
 
 export type About = Pick<RunRow, "runId" | "taskId" | "createdAt">;
@@ -93,8 +92,8 @@ async function examined(
     { task, createdAt: run.createdAt },
     item.result,
   );
-  // Only the artifact says which list breaks off, and the sums of a broken list would report a fault that the paper
-  // does not have.
+  // Only the artifact says which list is incomplete, and the sums of an incomplete list would report a fault that the
+  // paper does not have.
   return item.complete === false && item.status !== "succeeded"
     ? { schema_errors: [], normalized, checks: null }
     : { schema_errors, normalized, checks };

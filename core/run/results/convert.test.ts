@@ -33,7 +33,7 @@ test("the byte order mark is the first of the file's bytes, once", async () => {
   expect(written.toString("utf8").lastIndexOf("\ufeff")).toBe(0);
 });
 
-test("a source that breaks off breaks the table off", async () => {
+test("if the source ends with an error, so does the table", async () => {
   async function* broken() {
     yield stored.slice(0, 20);
     throw new Error("gone");

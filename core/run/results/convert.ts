@@ -8,7 +8,7 @@ import type { Dialect, Name } from "#core/export/table/dialect";
 
 /** The API loads this module only when a call asks for another form than the stored one. */
 
-/** What separates cells. Excel expects its country's list separator: `;` where the comma is the decimal mark. */
+/** The separator of cells. Excel expects its country's list separator: `;` where the comma is the decimal mark. */
 const delimiters = { comma: ",", semicolon: ";", tab: "\t" } as const satisfies Record<Name, string>;
 
 /** UTF-8's byte order mark: without it Excel assumes its country's old character set. */

@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => rig.close());
 afterEach(() => rig.reset());
 
-/** The items of the run "told" as in its two JSON files. */
+/** The items of the run "told", from its two JSON files. */
 async function expectItems(run: RunRow): Promise<Item[]> {
   const files = filesOf(run);
   const jsonl = ((await rig.stores.text(files.jsonl)) ?? "").trimEnd().split("\n");
@@ -43,7 +43,7 @@ async function expectItems(run: RunRow): Promise<Item[]> {
   return items;
 }
 
-/** The same as in the two CSV files. */
+/** The same items, from the two CSV files. */
 async function expectTables(run: RunRow): Promise<void> {
   const files = filesOf(run);
   const [header = [], ...rows] = records(await rig.stores.text(files.csv));
@@ -185,7 +185,7 @@ describe("the files of an ended run", () => {
     expect(entry[7]).toBe("two\nlines");
   });
 
-  test("have results above 16 KiB, which only the artifacts of the items hold; a lost one ends nothing", async () => {
+  test("have results above 16 KiB, which only the artifacts of the items hold; a lost artifact does not stop the run", async () => {
     const id = { runId: "large" };
     const large = { items: [{ name: "x".repeat(20_000), price: "1" }] };
     const items = await Promise.all([0, 1, 2, 3, 4, 5].map((i) => rig.stores.succeeded(id, i, large)));
@@ -222,7 +222,7 @@ describe("the files of an ended run", () => {
     });
   });
 
-  test("are there for a run without items, and for one of which everything was canceled", async () => {
+  test("exist for a run without items, and for a run whose items were all canceled", async () => {
     for (const items of [[], [{ status: "canceled" as const }, { status: "canceled" as const }]]) {
       const run = await rig.stores.insert({ state: "canceling", waitingFor: "model_server" }, items);
       expect(await rig.step(run)).toBe("done");
@@ -280,7 +280,7 @@ describe("a step", () => {
     expect(await rig.stores.reload(run)).toEqual({ ...ended, webhook: [] });
   });
 
-  test("that was overtaken by another worker changes nothing", async () => {
+  test("of a worker that was overtaken by another changes nothing", async () => {
     const run = await rig.stores.insert({}, [{ status: "succeeded" }]);
     const db = meddling(rig.stores.db, run);
     const services = { ...rig.stores.services, db };

@@ -25,7 +25,9 @@ afterEach(() => rig.reset());
 describe("the writing of large results", () => {
   let run: RunRow;
   let whole: Record<string, string | undefined>;
-  /** A table, and the artifact, which has the most sections; and the documents that both are made from. */
+  /**
+   * Two documents: a table, and the artifact, which has the most sections. Also the documents that both are made from.
+   */
   let lastTwo: typeof whole;
   beforeAll(async () => {
     const id = { runId: "big" };
@@ -106,7 +108,7 @@ describe("the writing of large results", () => {
     expect(await rig.documents(run)).toEqual(lastTwo);
   });
 
-  test("begins at the first document again where that is lost, or where another version of the code began", async () => {
+  test("begins at the first document again if that is lost, or if another version of the code began it", async () => {
     for (const [document, version] of [
       [2, "test"],
       [5, "older"],
@@ -119,11 +121,11 @@ describe("the writing of large results", () => {
     }
   });
 
-  test("is carried over between steps that end in the middle of a part", async () => {
+  test("keeps the bytes of an unfinished part between steps", async () => {
     await rig.rewind(run, 3);
     const startedAt = performance.now();
     await rig.finish(run);
-    // A part of the time that this machine just needed for all of it.
+    // A fraction of the time that this machine just needed for the whole.
     const timeMs = (performance.now() - startedAt) / 20;
     await rig.rewind(run, 3);
     const { more } = await rig.finish(run, { timeMs });

@@ -171,7 +171,7 @@ describe("the results of a run", () => {
     expect([datev.fileName, datev.told?.leftOut]).toEqual(["EXTF_ledger.datev.csv", 1]);
   });
 
-  test("are converted where they are tables, up to the size of an answer", async () => {
+  test("that are tables are converted, up to the size of an answer", async () => {
     const run = await ended("converted");
     const { csv } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
     expect(await whole(run, { format: "csv", dialect: semicolon })).toMatch(/^index;custom_id;/);
@@ -225,7 +225,7 @@ describe("the results of a run", () => {
     expect(stores.store.calls.filter(({ operation }) => operation === "PutObject")).toHaveLength(1);
   });
 
-  test("are not made within a call where that is too much, and the answer has the command that makes them", async () => {
+  test("are not made within a call if they are too large, and the answer has the command that makes them", async () => {
     const run = await ended("many");
     const tooMany = { ...run, total: batches.exportedItems + 1 };
     for (const wanted of [{ format: "xlsx" }, { format: "csv", values: "canonical" }] as const)
@@ -256,7 +256,7 @@ describe("the results of a run", () => {
     expect(await stores.rels(made)).toEqual([]);
   });
 
-  test("are refused until it has ended, and for one whose files are gone", async () => {
+  test("are refused until the run has ended, and for a run whose files are gone", async () => {
     for (const state of ["planning", "running", "canceling", "finishing"] as const) {
       const run = await stores.insert({ state, finishing: Finishing.begin("succeeded", "test") }, []);
       for (const format of ["json", "xlsx"] as const)

@@ -142,7 +142,7 @@ function checkOptions({ format, values, dialect, asUrl }: Wanted): void {
   if (Formats.isMade(format) && Formats.made[format].mapped && values !== "both")
     throw invalidRequest([{ path: "values", message: "only for tables and workbooks" }]);
   if (asUrl && isTable(format) && !(isStored && values === "both")) {
-    const message = "what is stored has commas, no byte order mark, and both printed and canonical values";
+    const message = "the stored table has commas, no byte order mark, and both printed and canonical values";
     throw invalidRequest([{ path: "as", message }]);
   }
 }

@@ -107,7 +107,7 @@ async function pump(
       number: state.etags.length + 1,
       body: part.subarray(0, used),
     });
-    if (etag === undefined) throw new Gone("the upload is no more");
+    if (etag === undefined) throw new Gone("the upload is gone");
     used = 0;
     state = { ...state, uploadId: id, etags: [...state.etags, etag], carry: 0 };
     // No save after the last part, because the completion follows at once.
@@ -146,7 +146,7 @@ async function pump(
   }
   await flush(undefined);
   const upload = { rel: document.rel, id: state.uploadId ?? "" };
-  if (!(await Multipart.complete(bucket, log, upload, state.etags))) throw new Gone("the upload is no more");
+  if (!(await Multipart.complete(bucket, log, upload, state.etags))) throw new Gone("the upload is gone");
   return state;
 }
 
@@ -169,7 +169,7 @@ async function fetchCarry(
 ): Promise<number> {
   if (carry.bytes === 0) return 0;
   const opened = await Bucket.read(bucket, log, carry.rel);
-  if (opened === undefined) throw new Gone("what the step before left is no more");
+  if (opened === undefined) throw new Gone("the output of the step before is gone");
   let used = 0;
   for await (const bytes of opened.body) {
     // The object is longer if a step wrote it and then failed to save; it begins with the same bytes.
@@ -254,10 +254,10 @@ async function* fromFirst(
 ): AsyncGenerator<{ item: Item; offset: number; next: number }> {
   const { jsonl: rel } = Place.batchFiles(run.keyId, run.runId, run.createdAt);
   const found = await Bucket.head(bucket, log, rel);
-  if (found === undefined) throw new SourceGone("the items' file is no more");
+  if (found === undefined) throw new SourceGone("the items' file is gone");
   let { offset } = begin;
   const source = await Version.from(bucket, log, { rel, etag: found.etag, offset });
-  if (source === undefined) throw new SourceGone("the items' file is no more");
+  if (source === undefined) throw new SourceGone("the items' file is gone");
   for await (const line of Lines.of(source)) {
     const next = offset + line.length + 1;
     yield { item: JSON.parse(line.toString("utf8")) as Item, offset, next };

@@ -32,7 +32,7 @@ async function made(items: number, principal = client()): Promise<RunRow> {
   return (await Create.create(stores.services, silent, Create.parse(body), callerOf(principal))).run;
 }
 
-/** The controller has decided for so many slots, of all runs. */
+/** Stores a decision of the controller: this many slots for all runs together. */
 async function decide(slots: number): Promise<void> {
   const seen = {
     at: Date.now(),
@@ -62,7 +62,7 @@ const messageOf = (run: RunRow, { index, sendSeq, slot }: Awaited<ReturnType<typ
   ...{ run_uid: run.runUid, epoch: run.epoch, index, seq: sendSeq, slot: slot ?? -1 },
 });
 
-test("a run on auto begins with four slots, and says what it has and may get", async () => {
+test("a run on auto begins with four slots, and its answer shows its slots and the most that it may get", async () => {
   await query().delete(slotsTable);
   const run = await made(30);
   expect(run).toMatchObject({ slots: 4, concurrency: 16, slotsWhy: null });
@@ -85,7 +85,7 @@ test("more slots get messages at once, and never more than the setting allows", 
   expect(await now(run)).toBe(16);
 });
 
-test("a slot that is taken away gets no new message, and its old ones start nothing", async () => {
+test("a slot that is taken away gets no new message, and its old messages start nothing", async () => {
   const run = await made(100);
   await decide(8);
   await fill(run);
@@ -107,7 +107,7 @@ test("a slot that is taken away gets no new message, and its old ones start noth
     slot: null,
     sendSeq: 1,
   });
-  // Every recalled item is sent again, in a slot that there is.
+  // Every recalled item is sent again, in an existing slot.
   await query()
     .update(itemTable)
     .set({ status: "succeeded" })
@@ -122,7 +122,7 @@ test("a slot that is taken away gets no new message, and its old ones start noth
   expect((await stores.items(run.runUid)).filter(({ status }) => status === "queued")).toEqual([]);
 });
 
-test("two runs have the same part, and one alone has all again", async () => {
+test("two runs have the same share, and a run that is alone again has all slots", async () => {
   await decide(10);
   const first = await made(100);
   const second = await made(100);
@@ -136,7 +136,7 @@ test("two runs have the same part, and one alone has all again", async () => {
   expect(await now(second)).toBe(10);
 });
 
-test("a run with a fixed number keeps it, whatever was decided", async () => {
+test("a run with a fixed number of slots keeps it, whatever the controller decided", async () => {
   await decide(2);
   const body = { run_id: "fixed", concurrency: 5, manifest: Array(40).fill({ image_key: "shared/a.png" }) };
   const { run } = await Create.create(stores.services, silent, Create.parse(body), callerOf());
@@ -145,7 +145,7 @@ test("a run with a fixed number keeps it, whatever was decided", async () => {
   expect(await now(run)).toBeNull();
 });
 
-test("a run on auto that was not looked at for a while is looked at, and one that waits for the server is not", async () => {
+test("a run on auto whose slots were not checked for a while is checked, unless it waits for the model server", async () => {
   const run = await made(20);
   const times = { ...stores.services.times, slotsLookMs: 60_000 };
   const ordered = async (lookedAt: Date, more: Partial<RunRow> = {}) => {
@@ -162,16 +162,16 @@ test("a run on auto that was not looked at for a while is looked at, and one tha
   expect(await ordered(new Date(Date.now() - 90_000), { waitingFor: "model_server" })).toBe(0);
 });
 
-test("in random schedules never more items are at work than there were slots since the oldest began", async () => {
+test("in random schedules there are never more items at work than the most slots since the oldest of them began", async () => {
   for (let seed = 1; seed <= 8; seed += 1) await schedule(seed);
 }, 120_000);
 
-/** Workers that claim, end and fail in any order, while the slots change and messages are sent at the wrong moment. */
+/** Workers claim, end and fail items in any order, while the slots change and messages are sent at bad moments. */
 async function schedule(seed: number): Promise<void> {
   const next = numbers(seed);
   const run = await made(60);
   const { db } = stores.services;
-  /** Of each item at work: its slot and the step at which it began. */
+  /** For each item at work: its slot and the step at which it began. */
   const working = new Map<
     number,
     { slot: number; step: number; row: Awaited<ReturnType<typeof Claim.claim>> }
@@ -185,7 +185,7 @@ async function schedule(seed: number): Promise<void> {
     const waiting = await sent(run);
     const chosen = waiting[next(waiting.length)];
     if (action >= 2 && chosen !== undefined) {
-      // A quarter of the messages came into a slot that may have been taken away.
+      // A quarter of the messages is sent to a slot that may have been taken away.
       const slot = next(4) === 0 ? next(14) : (chosen.slot ?? 0);
       // SQS delivers one message of a slot at a time.
       if ([...working.values()].some((each) => each.slot === slot)) continue;

@@ -15,7 +15,7 @@ import { slotsTable as slots } from "./slots.sql.ts";
 
 /*
  * A run on auto gets its slots here, at each step of its planner. The controller decides how many all of them together
- * have; each run gets its share. A look that changes nothing writes nothing.
+ * have; each run gets its share. A check that changes nothing writes nothing.
  */
 
 const name = "model_server";
@@ -26,7 +26,7 @@ const runsMost = 200;
 export type Stores = Pick<RunStores, "db" | "queues" | "times" | "itemConcurrency"> &
   Partial<Pick<RunServices, "model">>;
 
-/** The statements of a look, for the batch of the window; they read nothing for a run with a fixed number. */
+/** The statements of a check, for the batch of the window; they read nothing for a run with a fixed number of slots. */
 export function statements(db: Database.Db, runUid: string) {
   const isAuto = sql`EXISTS (SELECT 1 FROM ${run} WHERE ${run.runUid} = ${runUid} AND ${run.slots} IS NOT NULL)`;
   return {
@@ -66,10 +66,9 @@ const goingOf = (row: Record<string, unknown>): Going => ({
 });
 
 /**
- * Sets the slots of a run on auto. Messages in slots that are taken away are recalled in the same transaction, and a worker
- * that receives one nevertheless starts nothing (item/claim.ts), so no more items are at work than there were slots since
- * the oldest of them began.
- * @param most - of the key's `max_in_flight`, the part of this run.
+ * Sets the slots of a run on auto. Messages in slots that are taken away are recalled in the same transaction, and a
+ * worker that receives one nevertheless starts nothing (item/claim.ts), so there are never more items at work than the
+ * most slots since the oldest of them began. @param most - this run's share of the key's `max_in_flight`.
  * @returns the run with the slots in force.
  * @throws AppError `storage_unavailable`.
  */
@@ -140,7 +139,7 @@ async function write(
   const why = whyOf(row, { state, now, seen });
   const results = await Database.batch(db, [
     known === undefined ? inserted(db, state) : updated(db, known.version, state),
-    // Only of this step: another planner of the run has set its own since.
+    // The slots count only for this step, because another planner of the run has set other ones since.
     db.query
       .update(run)
       .set({ slots: now, slotsWhy: why, lookedAt: new Date(seen.at) })

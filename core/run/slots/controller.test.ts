@@ -13,7 +13,7 @@ const scene = (more: Partial<SimulatedServer.Scene>): SimulatedServer.Scene => (
   ...more,
 });
 
-/** The throughput of the best fixed number, in calls a second: one of those around the knee. */
+/** The throughput of the best fixed number of slots, in calls a second; it is near the knee. */
 function bestRate(at: SimulatedServer.Scene, knee: number): number {
   const rates = [knee, knee + 1, Math.ceil(1.15 * knee)].map((fixed) =>
     SimulatedServer.rate(SimulatedServer.play({ ...at, fixed }), 3 * minute, at.untilMs),
@@ -33,12 +33,12 @@ describe.each([false, true])("with a server that says what it has to do: %s", (m
       const shares = seeds.map((seed) => {
         const at = scene({ seed, metrics, knee: () => knee });
         const played = SimulatedServer.play(at);
-        // A probe may be under way at any one moment, so it is a number of the minute around it.
+        // A probe may be in progress at any moment, so the number is taken from the minute around it.
         const around = [150, 160, 170, 180, 190, 200, 210].map((s) => slotsAt(played, s * second));
         found.push(around.some((slots) => slots >= 0.85 * knee && slots <= Math.max(knee + 1, 1.25 * knee)));
         return SimulatedServer.rate(played, 3 * minute, at.untilMs) / bestRate(at, knee);
       });
-      // Throughput alone tells a few too many slots apart only in time; they cost none of it.
+      // By throughput alone, a few slots too many are noticed only after some time; they do not lower the throughput.
       expect(found.filter(Boolean).length).toBeGreaterThanOrEqual(metrics ? seeds.length : seeds.length - 3);
       expect(mean(shares)).toBeGreaterThanOrEqual(0.93);
       expect(Math.min(...shares)).toBeGreaterThanOrEqual(0.87);
@@ -75,7 +75,7 @@ describe.each([false, true])("with a server that says what it has to do: %s", (m
     }
   });
 
-  test("a run alone again has the whole knee", () => {
+  test("a run that is alone again gets the whole knee", () => {
     const runs = [
       { from: 0, items: 1_000_000 },
       { from: minute, items: 300 },
@@ -84,7 +84,7 @@ describe.each([false, true])("with a server that says what it has to do: %s", (m
     expect(SimulatedServer.rate(played, 8 * minute, 15 * minute, 0)).toBeGreaterThan(0.9 * (8 / 3));
   });
 
-  test("slow calls and calls of very different length are no knee", () => {
+  test("slow calls, and calls of very different length, are not taken for a knee", () => {
     const slow = scene({ metrics, callMs: 20 * second, untilMs: 60 * minute, knee: () => 64 });
     expect(SimulatedServer.rate(SimulatedServer.play(slow), 20 * minute, 60 * minute)).toBeGreaterThan(
       0.85 * (64 / 20),
@@ -96,7 +96,7 @@ describe.each([false, true])("with a server that says what it has to do: %s", (m
   });
 });
 
-test("requests of others are load, not room: the run keeps what they leave of the knee, and gets it back", () => {
+test("requests of others count as load: the run keeps the part of the knee that they leave, and gets the rest back later", () => {
   for (const seed of seeds) {
     const others = (at: number) => (at > 5 * minute && at < 12 * minute ? 12 : 0);
     const at = scene({ seed, metrics: true, knee: () => 24, others, untilMs: 18 * minute });
@@ -109,7 +109,7 @@ test("requests of others are load, not room: the run keeps what they leave of th
 });
 
 describe("in 1,000 random scenes", () => {
-  test("slots are from 1 to the most allowed, and never more calls at work than slots since the oldest began", () => {
+  test("slots are from 1 to the most allowed, and there are never more calls at work than the most slots since the oldest began", () => {
     for (let seed = 1; seed <= 1_000; seed += 1) {
       const random = SimulatedServer.random(seed);
       const pick = (least: number, most: number) => least + Math.floor(random() * (most - least + 1));
@@ -137,7 +137,7 @@ describe("in 1,000 random scenes", () => {
   }, 60_000);
 });
 
-/** A moment at which more calls were at work than the run had slots since the oldest of them began. */
+/** A moment at which more calls were at work than the most slots since the oldest of them began. */
 function overfull({ calls, set }: SimulatedServer.Played, run: number): number | undefined {
   const mine = calls.filter((call) => call.run === run).toSorted((a, b) => a.from - b.from);
   const slots = set.filter((each) => each.run === run);
@@ -161,13 +161,13 @@ describe("one look", () => {
     ...more,
   });
 
-  test("what was learned of a server half an hour ago is forgotten", () => {
+  test("what was learned about a server half an hour ago is forgotten", () => {
     const before = { ...Controller.next(undefined, seen({}), pauses), slots: 40 };
     expect(Controller.next(before, seen({ at: 29 * minute }), pauses).slots).toBe(40);
     expect(Controller.next(before, seen({ at: 31 * minute }), pauses).slots).toBe(4);
   });
 
-  test("a lower limit is in force at once", () => {
+  test("a lower limit takes effect at once", () => {
     const before = { ...Controller.next(undefined, seen({}), pauses), slots: 40 };
     expect(Controller.next(before, seen({ at: second, most: 8 }), pauses)).toMatchObject({
       ...{ slots: 8, reason: "limit" },

@@ -1,15 +1,15 @@
 /*
  * Finds how many pictures the model server reads at once before more of them only wait: the knee of its throughput. One
- * controller serves all runs on auto together; they divide its number (division.ts). Pure: it is given what was
- * seen, and answers what follows.
+ * controller serves all runs on auto together; they divide its number (division.ts). It is a pure function: from the
+ * state and a new observation it computes the next state.
  *
  * grow    doubles the number as long as the throughput grows with it
  * shrink  halves it as long as the throughput does not fall with it
  * hold    keeps it, and tries at times a third more (up) or a quarter less (down)
  *
- * Two measurements give the knee where the lower one is below it: there each place yields as much as any other, so the knee
+ * Two measurements give the knee if the lower one is below it: there each slot brings the same throughput, so the knee
  * is the lower number times the gain. Requests of others at the server are part of both measurements, so they count as
- * load: what they occupy is not tried for.
+ * load: the run does not try to displace them.
  */
 
 import type { Reason } from "#core/run/auto";
@@ -24,9 +24,9 @@ interface Level {
   rate: number;
 }
 
-/** What is kept between two looks; stored as JSON. */
+/** The state between two checks; stored as JSON. */
 export interface State {
-  /** Places in force, of all runs on auto together. */
+  /** The current slots of all runs on auto together. */
   slots: number;
   reason: Reason;
   phase: "grow" | "shrink" | "hold" | "up" | "down";
@@ -37,7 +37,7 @@ export interface State {
   /** The throughput of the held number, and whether the last measurement was far below it. */
   held: Level | null;
   hasFallen: boolean;
-  /** Requests at the server, of others too, at which it was full; null while that is not known. */
+  /** The number of requests at the server, including others', at which it was full; null if not known yet. */
   knee: number | null;
   /** The runs that are measured; a measurement begins anew when they change. */
   runs: string;
@@ -45,9 +45,12 @@ export interface State {
   from: Counters | null;
   /** The counters at the last change, and how many calls must end before its effect is seen. */
   changed: Counters & { settle: number };
-  /** Requests of others, summed over `looks`. */
+  /** Requests of others, summed over `looks` checks. */
   others: { sum: number; looks: number };
-  /** Looks in a row at which too many requests waited at the server, the fewest of them, and the calls at the last one. */
+  /**
+   * Consecutive checks at which too many requests waited at the server, the fewest waiting ones, and the calls at the
+   * last check.
+   */
   waiting: Waiting;
   /** When the next probes are due, and how long the pauses before them are. */
   up: Probe;
@@ -75,22 +78,22 @@ interface Counters {
 
 /** What the planner sees. */
 export interface Seen extends Counters {
-  /** Names the runs and their epochs. */
+  /** The names of the runs and their epochs. */
   runs: string;
-  /** The most places: the setting's and the platform's. */
+  /** The most slots, by the setting and the platform. */
   most: number;
-  /** Pictures of these runs that have not ended: too few cannot use all places. */
+  /** Pictures of these runs that have not ended; too few cannot use all slots. */
   left: number;
   /** Pictures of these runs that workers have. */
   ours: number;
-  /** What the model server says of itself; undefined if it says nothing. */
+  /** The model server's own metrics; undefined if it has none. */
   server: { running: number; waiting: number; kvUsed: number } | undefined;
 }
 
 interface Pauses {
   /**
-   * Before a probe of more slots, and of fewer. They double up to the next one as long as probes find nothing. A probe of
-   * fewer costs throughput, and a knee that falls is seen without one.
+   * The pauses before a probe of more slots, and of fewer. Each pause doubles, up to its maximum, as long as probes
+   * find nothing. A probe of fewer slots costs throughput, and a falling knee is noticed without it.
    */
   upMs: number;
   upMostMs: number;
@@ -100,17 +103,20 @@ interface Pauses {
   forgetMs: number;
 }
 
-/** Calls of a measurement, at least and for each place: its error is about the spread of the calls ÷ √calls. */
+/** The least calls of a measurement, in all and for each slot. Its error is about the spread of the calls ÷ √calls. */
 const leastCalls = 24;
 const callsPerSlot = 3;
-/** Of one while the number grows: a measurement that is off by a third would end that too early. */
+/** The calls of a measurement while the number grows: an error of a third would end the growth too early. */
 const firstCalls = 32;
-/** Of the gain that each place would bring if none waited: from this on there is room; below the other there is none. */
+/**
+ * Shares of the gain that each slot would bring if no request waited: from `linear` on there is room for more, below
+ * `worthwhile` there is none.
+ */
 const linear = 0.6;
 const worthwhile = 0.3;
-/** A throughput that changed by less is the same. */
+/** A throughput that changed by a smaller factor counts as unchanged. */
 const same = 1.08;
-/** A place too many costs nothing, one too few costs its throughput: so the number is rounded up from here. */
+/** One slot too many costs nothing, one too few costs its throughput, so the number is increased by this factor. */
 const margin = 1.08;
 const kvFull = 0.95;
 
@@ -141,8 +147,8 @@ const soon = ({ at }: Seen, { upMs, downMs }: Pauses) => ({
 const changedAt = ({ at, calls, callMs }: Counters, settle: number) => ({ at, calls, callMs, settle });
 
 /**
- * One look at the runs and the server. The number changes only when a measurement is complete, when requests wait at
- * the server at two looks in a row, when others come or go, and when `most` falls.
+ * One check of the runs and the server. The number changes only when a measurement is complete, when requests wait at
+ * the server at two consecutive checks, when the load of others changes, and when `most` falls.
  */
 export function next(before: State | undefined, seen: Seen, pauses: Pauses): State {
   if (before === undefined || seen.at - lastAt(before) > pauses.forgetMs) return first(seen, pauses);
@@ -165,7 +171,7 @@ export function next(before: State | undefined, seen: Seen, pauses: Pauses): Sta
   return measured(state, seen, level, pauses);
 }
 
-/** A probe of more slots may take its time: it costs nothing, and the gain of one slot is small. */
+/** A probe of more slots may take long: it costs nothing, and the gain of one slot is small. */
 function callsOf({ phase, slots }: State): number {
   const calls = Math.max(leastCalls, callsPerSlot * slots);
   return phase === "up" ? 1.5 * calls : phase === "grow" ? Math.max(firstCalls, calls) : calls;
@@ -175,7 +181,7 @@ const noneWaits: Waiting = { looks: 0, least: 0, calls: 0 };
 const noOthers = { others: { sum: 0, looks: 0 } };
 const lastAt = ({ from, changed }: State) => Math.max(from?.at ?? 0, changed.at);
 
-/** Adds what the server says of itself. */
+/** Adds the server's own metrics. */
 function looked(state: State, { server, ours, calls }: Seen): State {
   if (server === undefined) return { ...state, waiting: noneWaits };
   const { running, waiting, kvUsed } = server;
@@ -190,7 +196,7 @@ function looked(state: State, { server, ours, calls }: Seen): State {
   };
 }
 
-/** The planners of two runs may look at almost the same time: that counts as one look. */
+/** The planners of two runs may check at almost the same time; that counts as one check. */
 function waitingOf({ waiting, slots }: State, stuck: number, calls: number): Waiting {
   if (stuck === 0) return noneWaits;
   if (waiting.looks === 0) return { looks: 1, least: stuck, calls };
@@ -198,14 +204,14 @@ function waitingOf({ waiting, slots }: State, stuck: number, calls: number): Wai
   return { looks: waiting.looks + 1, least: Math.min(waiting.least, stuck), calls };
 }
 
-/** Changes that need no measurement, because the server said it. */
+/** Changes that need no measurement, because the server's metrics show the reason. */
 function atOnce(state: State, seen: Seen, pauses: Pauses): State | undefined {
   if (state.from === null || seen.server === undefined) return undefined;
   const others = state.others.sum / state.others.looks;
   if (state.waiting.looks >= 2 && state.slots > 1) {
     const ours = Math.ceil((state.waiting.least * state.slots) / (state.slots + others));
     const slots = Math.max(1, state.slots - Math.min(ours, Math.ceil(state.slots / 2)));
-    // A probe of more, which would soon be repeated if it were not put off.
+    // The number was a probe of more slots; without a pause it would soon be repeated.
     if (state.phase === "up" && state.base !== null) {
       const found = back(state, seen, state.base, pauses);
       return slots <= found.slots ? found : { ...found, slots, knee: slots + others, held: null };
@@ -225,7 +231,7 @@ function atOnce(state: State, seen: Seen, pauses: Pauses): State | undefined {
 
 const within = (slots: number, { most }: Seen) => Math.max(1, Math.min(most, Math.round(slots)));
 
-/** Requests at the server, and what it does for all of them: others get as much of it as we do. */
+/** All requests at the server, and its total throughput, assuming that a request of others gets as much as ours. */
 const demand = ({ slots, others }: Level) => slots + others;
 const served = (level: Level) => (level.rate * demand(level)) / level.slots;
 /** The gain from one level to a higher one, as a part of the gain if nothing waited. */
@@ -247,12 +253,12 @@ function to(state: State, seen: Seen, change: Change): State {
   };
 }
 
-/** Decides what a complete measurement means. */
+/** Decides what follows from a complete measurement. */
 function measured(state: State, seen: Seen, level: Level, pauses: Pauses): State {
   const { phase, base } = state;
   if (phase === "hold") return hold(state, seen, level);
   if (phase === "grow") return grown(state, seen, level, pauses);
-  // Never: these phases have one.
+  // Cannot happen: these phases have a base.
   if (base === null) return hold(state, seen, level);
   if (phase === "up") return up(state, seen, { base, level }, pauses);
   if (phase === "down") return down(state, seen, { base, level }, pauses);
@@ -309,7 +315,7 @@ function hold(state: State, seen: Seen, level: Level): State {
   const change = held === null ? 1 : served(level) / served(held);
   const { slots } = level;
   if (change < 0.75) {
-    // One measurement in some hundred is as far off by chance.
+    // By chance, about one measurement in a hundred is this far off.
     if (!state.hasFallen && change > 0.5) return to(state, seen, { slots, hasFallen: true });
     return { ...shrink(state, seen, slots, level), reason: "rate_fell" };
   }

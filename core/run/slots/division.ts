@@ -8,8 +8,9 @@ interface Going {
 }
 
 /**
- * A run's part of the slots of all runs on auto: the same for each, except that a run that can use fewer leaves the rest to
- * the others. Rounded for each run, so that no run is better off for being older; each has at least one.
+ * A run's share of the slots of all runs on auto: the same for each, except that a run that can use fewer leaves the
+ * rest to the others. Each share is rounded by itself, so that older runs have no advantage; each run has at least one
+ * slot.
  */
 export function partOf(runUid: string, runs: readonly Going[], total: number): number {
   const wants = runs

@@ -3,8 +3,8 @@ import * as Database from "#core/db/database";
 import { itemTable as item } from "#core/run/run.sql";
 
 /**
- * Recalls messages: their items wait for new ones in another slot, and the old messages have no effect, because the number
- * of the item is a higher one. Reads only items that have a message.
+ * Recalls messages: their items wait for new ones in another slot, and the old messages have no effect, because the
+ * item's number is raised. Reads only items that have a message.
  */
 export function statement(runUid: string, which: SQL): Database.Statement {
   return Database.statement(

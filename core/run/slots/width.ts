@@ -7,14 +7,14 @@ import * as Limits from "#spec/limits";
 
 type Row = Pick<RunRow, "concurrency" | "slots">;
 
-/** The slots of a run that are in force. */
+/** The current slots of a run. */
 export function slotsOf({ concurrency, slots }: Row): number {
   return slots ?? concurrency;
 }
 
 /**
- * How many of a run's messages are in the queue at a time, and at how many the planner is ordered. On auto it is ordered
- * after each round of the slots, because the controller looks then.
+ * How many of a run's messages are in the queue at a time, and at how many the planner is ordered. For a run on auto it
+ * is ordered after each round of the slots, because the controller then checks their number.
  */
 export function windowOf(row: Row): { most: number; refillAt: number } {
   const window = Limits.windowOf(slotsOf(row));
@@ -23,8 +23,8 @@ export function windowOf(row: Row): { most: number; refillAt: number } {
 }
 
 /**
- * What a call asks for as columns of its run. On auto `concurrency` is the most that the run may get: what all runs
- * together have (`ITEM_MAX_CONCURRENCY`), and what the key may have at once.
+ * The columns of a run for the `concurrency` of a call. On auto, `concurrency` is the most that the run may get: the
+ * limit of all runs together (`ITEM_MAX_CONCURRENCY`), or the key's limit if that is lower.
  */
 export function asked(
   services: Pick<RunStores, "itemConcurrency">,

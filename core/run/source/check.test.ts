@@ -221,7 +221,7 @@ describe("a manifest that is checked by the planner", () => {
     expect(await now(row)).toMatchObject({ state: "canceling" });
   });
 
-  test("for which the key has no room fails, and the same call later makes a new run", async () => {
+  test("whose run exceeds the key's limits fails, and the same call makes a new run later", async () => {
     const { db } = stores.services;
     await db.query
       .insert(keyTable)

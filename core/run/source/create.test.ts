@@ -89,7 +89,7 @@ describe("an inline manifest", () => {
     expect(stores.orders()).toBe(before + 1);
   });
 
-  test("is another payload with other tags, and without tags the same as before", async () => {
+  test("has another payload hash with other tags, and without tags the same hash as before", async () => {
     const sent = (tags?: object) =>
       create({ run_id: "tagged", manifest: [{ ...shared, ...(tags === undefined ? {} : { tags }) }] });
     const { run } = await sent({ store: "12", till: "3" });
@@ -192,7 +192,7 @@ describe("an inline manifest", () => {
     expect(() => Create.parse({ manifest: [shared], concurrency })).toThrow();
   });
 
-  test("an upload that was swapped after it was first read is refused", async () => {
+  test("an upload that was replaced after it was first read is refused", async () => {
     const ref = await stores.upload("good");
     await create({ manifest: [{ image_ref: ref }] });
     await stores.swap(ref, "evil");
@@ -218,7 +218,7 @@ describe("the id of a run", () => {
     expect(await stores.items((await stores.run(run_id)).runUid)).toHaveLength(2);
   });
 
-  test("is replayed with the same payload, also when the inputs are gone or an address was signed anew", async () => {
+  test("gives the same run for the same payload, also when the inputs are gone or a URL was signed anew", async () => {
     const ref = await stores.upload("soon gone");
     const address = "https://b.s3.amazonaws.com/x.png";
     const body = (signature: string) => ({
@@ -247,7 +247,7 @@ describe("the id of a run", () => {
     expect(details?.issues).toMatchObject([{ path: "run_id" }]);
   });
 
-  test("is each key's own", async () => {
+  test("belongs to its key: two keys may use the same id", async () => {
     const body = { run_id: freshId(), manifest: [shared] };
     const mine = await create(body);
     const theirs = await create(body, callerOf(client("key-2")));
@@ -292,7 +292,7 @@ describe("a key's limits", () => {
   const limited = (keyId: string, limits: object) =>
     callerOf(client(keyId, { limits: { ...noLimits, ...limits } }));
 
-  test("parallel batches pass as long as they fit whole, and count exactly", async () => {
+  test("parallel batches are accepted as long as they fit as a whole, and are counted exactly", async () => {
     const caller = limited("key-day", { itemsPerDay: 10 });
     const manifest = [shared, shared, shared];
     const ended = await Promise.allSettled(Array.from({ length: 8 }, () => create({ manifest }, caller)));
@@ -307,7 +307,7 @@ describe("a key's limits", () => {
     expect(usage?.items).toBe(9);
   });
 
-  test("a run that would have more at work at once than the key may is refused", async () => {
+  test("a run with a higher concurrency than the key's limit is refused", async () => {
     const caller = limited("key-wide", { maxInFlight: 3 });
     const error = await failure(create({ task_id: "receipt_fields_v1", manifest: [shared] }, caller));
     expect(error).toMatchObject({

@@ -37,7 +37,7 @@ const readAtOnceBytes = 1024 * 1024;
  */
 export type BatchInput = Omit<BatchRequest, "manifest" | "dry_run"> & {
   manifest?: readonly unknown[] | undefined;
-  /** Only told: its caller takes `dryRun` in place of `create`. */
+  /** Not used here: for a dry run, the caller calls `dryRun` instead of `create`. */
   dry_run?: boolean | undefined;
 };
 
@@ -161,7 +161,7 @@ export function payloadOf(input: BatchInput): unknown {
     const { custom_id, file, tags, pages, split, image_ref, image_key, image_url } = entry.value;
     const url = image_url === undefined ? null : Hosts.unsigned(image_url);
     const line = [custom_id ?? null, file ?? null, image_ref ?? null, image_key ?? null, url];
-    // Not of lines without: ids that are in use stand for payloads from before there were tags and pages.
+    // Left out for lines without them, so that ids from before there were tags and pages keep their payload hash.
     const tagged = tags === undefined ? line : [...line, Object.entries(tags).sort()];
     const paged = pages === undefined ? tagged : [...tagged, { pages }];
     return split === undefined ? paged : [...paged, { split }];

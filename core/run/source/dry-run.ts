@@ -74,9 +74,9 @@ async function labelsOf(
   const gtId = "gt_id" in by ? by.gt_id : undefined;
   const row = gtId === undefined ? undefined : await GroundTruth.byId(services.db, gtId);
   const said = { gt_id: gtId ?? null, name: row?.name ?? null };
-  // What is stored was read whole when it was stored, by this member.
+  // A stored ground truth was checked completely when it was stored, with this member.
   if (row?.imageKey === by.image_key) return { ...said, records: row.records };
-  // Their parsers are loaded for these calls alone.
+  // The parsers are loaded only for these calls.
   const RunLabels = await import("#core/run/labels");
   const wanted = await RunLabels.labelsOf(services, log, { keyId: principal.keyId, evaluateBy: by });
   let records = 0;

@@ -18,7 +18,7 @@ import * as RunStores from "#test/support/run-stores";
 import * as Create from "./create.ts";
 import * as Inputs from "./inputs.ts";
 
-/* Pictures are removed when they must be, and stay while work is to read them. */
+/* Pictures are removed when they must be, and stay while work has yet to read them. */
 
 const { silent, callerOf } = RunStores;
 let stores: RunStores.Stores;
@@ -47,7 +47,7 @@ describe("the files of a multipart call", () => {
       return answer;
     };
     const client = Object.create(real, { send: { value: send } }) as Bucket.Bucket["client"];
-    // The time that a test spends within a call counts as the call's.
+    // The time that a test spends within a call counts as the time of the call.
     return { ...stores.services, bucket: { ...stores.services.bucket, client, timeoutMs: 60_000 } };
   };
 
@@ -149,7 +149,7 @@ describe("an upload", () => {
     expect(await stores.below("inputs/uploads/")).toEqual([]);
   });
 
-  test("that goes with a run while the model is asked is copied for the extract that is then handed over", async () => {
+  test("that is removed at the end of a run while the model is asked is copied for the extract that is then handed over", async () => {
     const { services } = stores;
     const ref = await stores.upload("picture b");
     const read = await Upload.read(services, silent, { ref, keyId: "key-1" });

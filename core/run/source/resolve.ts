@@ -139,9 +139,9 @@ function locate(
 
 function problemOf(etag: string | undefined, pinned: string | undefined): string | undefined {
   if (etag === undefined)
-    return pinned === undefined ? missing : "what was uploaded there was removed since it was first read";
+    return pinned === undefined ? missing : "the uploaded file was removed since it was first read";
   if (pinned !== undefined && pinned !== etag)
-    return "what was uploaded there was replaced since it was first read";
+    return "the uploaded file was replaced since it was first read";
   return undefined;
 }
 

@@ -107,7 +107,7 @@ describe("files that come with the call", () => {
 
   test("of a call that was killed while it stored them are stored again by a repeat", async () => {
     const { run } = await receive([file("a.png")], { run_id: "killed" });
-    // As a killed call leaves it: only a row.
+    // A killed call leaves only a row.
     const { db } = stores.services;
     await Database.batch(db, [
       Database.statement(sql`DELETE FROM item WHERE run_uid = ${run.runUid}`),
@@ -234,7 +234,7 @@ describe("a rerun", () => {
     expect(await refusal({ source_run_id: "with-upload" })).toEqual(["conflict", "inputs_not_kept"]);
   });
 
-  test("does not begin when pictures are gone or replaced, and says of how many", async () => {
+  test("does not begin when pictures are gone or replaced, and the error has their number", async () => {
     const refused = async (body: object) => {
       const runs = (await stores.runs()).length;
       const error = await failure(rerun(body));
@@ -261,7 +261,7 @@ describe("a rerun", () => {
     expect((await rerun({ source_run_id: "from-copies" })).run.total).toBe(2);
   });
 
-  test("of a rerun does not begin while the run whose copies it shows is being deleted", async () => {
+  test("of a rerun does not begin while the run whose copies it uses is being deleted", async () => {
     const { db } = stores.services;
     const first = await ended("copies-1", [data(0)], { 0: { kept: 1 } });
     await stores.bucket.put(keptKey(first, 0), "copy");

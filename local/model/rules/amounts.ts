@@ -63,7 +63,7 @@ export const CODES = "PLN|SEK|NOK|DKK|CZK|HUF|RON|TL|TRY|INR|AUD|CAD|NZD|ZAR|Rs|
 export const anyCase = (letters: string) =>
   letters.replace(/[A-Za-z]/g, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`);
 const CURRENCY = `(?:${anyCase("S\\$|US\\$|RM|MYR|Rp|IDR|EURO?|USD|GBP|CHF|SGD|Fr\\.")}|[€£$¥₹₺]|(?<![A-Za-z])(?:${CODES}|${anyCase("kr")}))`;
-/** Groups of digits joined by separators; OCR may put a space beside a separator, never between two groups. */
+/** Groups of digits joined by separators. OCR may put a space beside a separator, but never between two groups. */
 const RUN = "\\d+(?:\\s?[.,':;\\-]\\s?\\d+)*|(?<![\\d.,])[.,]\\d{2}(?!\\d)";
 const NUMBER = new RegExp(
   `(${CURRENCY}\\s?[.:]?\\s?)?(\\(?(?:[-+~]\\s?)?)(${CURRENCY}\\s?[.:]?\\s?)?(${RUN})`,

@@ -5,7 +5,7 @@ import * as TillPaper from "#test/support/till-paper";
 
 const of = (text: string) => currencyOf(Rows.group([TillPaper.fromText(text)]));
 
-describe("the words of a country name its currency", () => {
+describe("the words of a country determine its currency", () => {
   it.each([
     ["GBP", "High Street, Leeds LS1 4DY"],
     ["GBP", "VAT No: 123 4567 89  GB 123 4567 89"],

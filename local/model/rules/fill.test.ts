@@ -68,7 +68,7 @@ describe("filling a schema", () => {
     });
   });
 
-  it("honours numbers, enums, formats, references and alternatives", () => {
+  it("follows numbers, enums, formats, references and alternatives", () => {
     const schema = {
       ...object({
         total: { type: "number" },

@@ -26,7 +26,7 @@ const ENDS = new Set(["total", "subtotal", "tax", "service", "cash", "change", "
 const ENDS_FROM_STRENGTH = 60;
 /** Prices end at one edge of the paper; perspective moves it by a few percent of the width. */
 const COLUMN_TOLERANCE = 0.12;
-/** A rate of tax has its column; 40% VOL. is part of a name. */
+/** A rate of tax has its column; `40% VOL.` is part of a name. */
 const RATE = /^[A-Z]?\W?\s?\d{1,2}(?:[.,]\d{1,2})?\s?%$/;
 /** A price explained on a row of its own. */
 const NOT_AN_ITEM = /^(einzelpreis|stückpreis|stuckpreis|unit price|prix unit|harga satuan)/i;

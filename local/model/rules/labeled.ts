@@ -5,7 +5,7 @@ import type { Role } from "#local/model/rules/role";
 import type { Row } from "#local/model/rules/rows";
 import type { TaxTable } from "#local/model/rules/tax-table";
 
-/** An amount, and what the words beside it say that it is. */
+/** An amount, and its role by the words beside it. */
 export interface Labeled {
   role: Role;
   strength: number;

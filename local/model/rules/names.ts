@@ -219,7 +219,7 @@ export function scopeOf(name: string, outer: Scope): Scope {
   return (scopes.get(normal(name)) as Scope | undefined) ?? outer;
 }
 
-/** The canonical name of the fact, as facts.ts files it; undefined for a name that means nothing here. */
+/** The canonical name of the fact, as facts.ts files it; undefined for an unknown name. */
 export function canonical(name: string, scope: Scope): string | undefined {
   const key = normal(name);
   if (scope === "item") return items.get(key);

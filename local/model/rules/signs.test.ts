@@ -24,7 +24,7 @@ describe("amounts are read as they are printed although their sign is lost", () 
     expect(mended(read, currency)).toEqual([printed]);
   });
 
-  it("a digit goes only where another amount proves that it is none", () => {
+  it("a digit is removed only if another amount proves that it is not one", () => {
     expect(mended("TOTAL3250.00\nUPI  250.00", "INR")).toEqual(["TOTAL 250.00", "UPI 250.00"]);
     expect(mended("TOTAL3250.00\nUPI  3250.00", "INR")).toEqual(["TOTAL 3250.00", "UPI 3250.00"]);
     expect(mended("TOTAL250.00\nUPI  250.00", "INR")).toEqual(["TOTAL 250.00", "UPI 250.00"]);

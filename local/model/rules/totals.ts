@@ -36,8 +36,8 @@ interface Evidence {
 }
 
 /**
- * Chooses among the printed amounts. Arithmetic only confirms: an amount that is not printed is never
- * returned, and what no label and no sum supports stays undefined.
+ * Chooses among the printed amounts. Arithmetic only confirms: an amount that is not printed is never returned, and a
+ * value without a supporting label or sum stays undefined.
  */
 export function choose(labeled: Labeled[], evidence: Evidence): Totals {
   const printed = sorted(labeled, evidence);
@@ -64,7 +64,7 @@ export function choose(labeled: Labeled[], evidence: Evidence): Totals {
 
 type Near = (a: number, b: number, tolerance?: number) => boolean;
 
-/** The labeled amounts by what they are, the most certain first. */
+/** The labeled amounts by role, the most certain first. */
 interface Printed {
   subtotal: Labeled[];
   parts: Parts;
