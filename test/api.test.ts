@@ -25,8 +25,8 @@ const extract = (json: Record<string, unknown>, options?: CallOptions) => rig.ex
 const newKey = (keyId: string, more?: NewKey) => rig.newKey(keyId, more);
 const withoutModel = <T>(run: () => Promise<T>) => rig.withoutModel(run);
 
-describe("what needs no key", () => {
-  test("GET /health names version, stage and model, and probes nothing", async () => {
+describe("routes that need no key", () => {
+  test("GET /health returns version, stage and model, and probes no service", async () => {
     const answer = await call("/health", { key: null });
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
@@ -39,7 +39,7 @@ describe("what needs no key", () => {
     });
   });
 
-  test("GET /readyz says without a key only whether all is ready, and with a key what is not", async () => {
+  test("GET /readyz says without a key only whether all is ready, and with a key which service is not", async () => {
     expect((await call("/readyz", { key: null })).body).toEqual({ ok: true });
     const { checks } = bodyOf(await call("/readyz")) as {
       checks: Record<string, { ok: boolean; latency_ms: number }>;
@@ -51,7 +51,7 @@ describe("what needs no key", () => {
     expect(conditional_writes?.ok).toBe(true);
   });
 
-  test("while the database is away /health answers, and /readyz says so to a key that cannot be looked up", async () => {
+  test("while the database is away /health answers, and /readyz reports the outage although the key cannot be checked", async () => {
     rig.databaseAway = true;
     try {
       const unknown = `ocrlty_00000000_${"y".repeat(43)}`;
@@ -167,7 +167,7 @@ describe("every answer", () => {
 });
 
 describe("tasks", () => {
-  test("are listed, and shown one by one with the schema an answer is held to", async () => {
+  test("are listed, and shown one by one with the schema that answers are checked against", async () => {
     const { items } = bodyOf(await call("/v1/tasks")) as {
       items: { task_id: string; schema_sha256: string }[];
     };
@@ -189,7 +189,7 @@ describe("tasks", () => {
 });
 
 describe("POST /v1/extract", () => {
-  test("answers the checked result, and stores an artifact that says how it came about", async () => {
+  test("answers the checked result, and stores an artifact with the record of the attempt", async () => {
     const image = await picture(77);
     const answer = await call("/v1/extract", {
       json: { image_base64: `data:image/png;base64,${image.toString("base64")}`, request_id: "whole-1" },
@@ -284,7 +284,7 @@ describe("POST /v1/extract", () => {
     }
   });
 
-  test("JSON that breaks the schema is kept, and said to", async () => {
+  test("JSON that breaks the schema is kept, and the answer has the errors", async () => {
     model.respond = () => ModelServer.json({ ...fields, total: 12, extra: "x" });
     const answer = await extract({ image_base64: await base64(10) });
     model.respond = () => ModelServer.json(fields);
@@ -311,7 +311,7 @@ describe("POST /v1/extract", () => {
     expect((await call("/v1/extracts/second-try")).body).toMatchObject({ status: "succeeded" });
   });
 
-  test("a picture that breaks off is a final failure: recorded, and answered the same without a model call", async () => {
+  test("a picture that is cut off is a final failure: it is recorded, and a repeat gets the same answer without a model call", async () => {
     const image = await picture(12);
     const json = {
       image_base64: image.subarray(0, image.length - 900).toString("base64"),

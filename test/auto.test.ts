@@ -41,14 +41,14 @@ const create = (run_id: string, items: number) =>
   });
 const widthOf = ({ concurrency }: Run) => (typeof concurrency === "object" ? concurrency.now : Number.NaN);
 
-/** The numbers that were in force, by the log: an increase is there before its first message is sent. */
+/** The numbers of slots by the log: an increase is logged before its first message is sent. */
 const inForce = (runId: string) =>
   batches.loop
     .events("run_slots")
     .filter((event) => event.run_id === runId)
     .map((event) => ({ at: Date.parse(String(event.time)), slots: Number(event.to) }));
 
-test("a run on auto finds the knee of its model server, says so, and shares it with a second one", async () => {
+test("a run on auto finds the knee of its model server, reports it, and shares it with a second run", async () => {
   const made = await create("first", 280);
   expect(made).toMatchObject({ concurrency: { mode: "auto", now: 4, most }, slots_why: null });
   await vi.waitFor(
@@ -62,7 +62,7 @@ test("a run on auto finds the knee of its model server, says so, and shares it w
     { timeout: 120_000, interval: 100 },
   );
   await create("second", 50);
-  // Each has one or two of them, whatever is tried at the moment.
+  // Each run has one or two slots, whatever number is tried at the moment.
   await vi.waitFor(
     async () => {
       const both = [await batches.run("first"), await batches.run("second")];
@@ -92,13 +92,13 @@ function begun(runUid: string): Map<number, number> {
   for (const event of batches.loop.events("s3_get")) {
     const at = Date.parse(String(event.time)) - Number(event.duration_ms);
     const index = Number(event.index);
-    // A message that was recalled may come later, and starts nothing.
+    // A recalled message may be received later, and starts nothing.
     if (event.run_uid === runUid) first.set(index, Math.min(at, first.get(index) ?? at));
   }
   return first;
 }
 
-/** A moment at which more of the run's items were at the model server than it had slots since the oldest began. */
+/** A moment at which more of the run's items were at the model server than the most slots since the oldest began. */
 function overfull(runId: string, starts: Map<number, number>): object | undefined {
   const slots = [{ at: 0, slots: 4 }, ...inForce(runId)];
   const calls = batches.model.requests.flatMap(({ headers, at, endedAt = Number.POSITIVE_INFINITY }) => {

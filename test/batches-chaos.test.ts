@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 describe("chaos", () => {
-  test("60 items, processes killed between any two steps, messages twice and late, stores away: each item ends once, with one artifact, and the run by itself", async () => {
+  test("60 items, processes killed between any two steps, messages twice and late, stores away: each item ends once, with one artifact, and the run ends by itself", async () => {
     const line = await chaos(storm, {
       ...{ runId: "chaos", items: 60, key, concurrency: 8, rounds: 1 },
       ...{ awayMs: 700, timeoutMs: 60_000 },
@@ -47,7 +47,7 @@ const asked = (runId: string) =>
     .sort();
 
 describe("messages that were received too often without success", () => {
-  test("an item's: it is sent once more, the second time it fails, one with a worker waits for that; the run ends", async () => {
+  test("an item's message: the item is sent once more, and fails the second time; an item with a worker waits for the worker; the run ends", async () => {
     const { batches } = storm;
     const runId = "buried";
     await seed(batches.db, { runId, total: 3, concurrency: 3, key });
@@ -57,7 +57,7 @@ describe("messages that were received too often without success", () => {
     await change(runId, 1, { buried: 1 });
     await change(runId, 2, { status: "running", token: 1, leaseUntil: new Date(Date.now() + 3_000) });
     const message = (index: number) => ({ run_uid: runUid, epoch, index, seq: 0, slot: index });
-    // A message of another epoch says nothing about the current state of the item.
+    // A message of another epoch is no evidence about the current state of the item.
     await Messages.bury(batches, "item", { ...message(1), epoch: epoch - 1 });
     for (const index of [0, 1, 2]) await Messages.bury(batches, "item", message(index));
     const run = await batches.ended(runId, 60_000);
@@ -71,7 +71,7 @@ describe("messages that were received too often without success", () => {
     expect(asked(runId)).toEqual([`${runId}~0`, `${runId}~2`]);
   }, 60_000);
 
-  test("a planner's order: the run is looked at again", async () => {
+  test("a planner's order: the planner is ordered again", async () => {
     const { batches } = storm;
     await seed(batches.db, { runId: "unplanned", total: 2, concurrency: 2, key });
     const { runUid } = await batches.row("unplanned");
@@ -82,7 +82,7 @@ describe("messages that were received too often without success", () => {
   }, 60_000);
 });
 
-test("an item that would go back under a run that was canceled meanwhile ends as canceled, and is not asked again", async () => {
+test("an item that would be requeued in a run that was canceled in between ends as canceled, and is not asked again", async () => {
   const { batches } = storm;
   const canceled = Promise.withResolvers<void>();
   const before = batches.model.respond;

@@ -47,7 +47,7 @@ async function costs(items: number): Promise<Counted> {
   const runId = `costs-${items}`;
   const before = { ...counted };
   await batches.seed({ runId, total: items, concurrency: 4, key: keys[0] ?? "" });
-  // From the file itself, because polls of the API would be counted.
+  // Read from the file itself, because polls of the API would be counted.
   await vi.waitFor(async () => expect((await batches.row(runId)).state).toBe("succeeded"), {
     timeout: 25_000,
     interval: 50,
@@ -61,7 +61,7 @@ async function costs(items: number): Promise<Counted> {
 }
 
 describe("an item's operations", () => {
-  test("stay as they are when a run is four times as large, and within their bounds", {
+  test("do not grow when a run is four times as large, and stay within their bounds", {
     timeout: 60_000,
   }, async () => {
     const small = await costs(40);
@@ -69,14 +69,14 @@ describe("an item's operations", () => {
     for (const name of Object.keys(counted) as (keyof Counted)[])
       expect(large[name] / small[name], name).toBeLessThanOrEqual(1.05);
     expect(large.sql).toBeLessThanOrEqual(3);
-    // One for the item; the few others are for the run's results.
+    // One put for the item; the few others are for the run's results.
     expect(large.puts).toBeLessThanOrEqual(1.05);
     expect(large.sqs).toBeLessThanOrEqual(2.2);
   });
 });
 
 describe("a message that was sent", () => {
-  test("is noted by its item's key, however many items wait", async () => {
+  test("is recorded by its item's primary key, however many items wait", async () => {
     const database = await TestDatabase.start();
     try {
       const total = 20_000;

@@ -53,7 +53,7 @@ describe("a picture at which the model server loses all connections", () => {
     60_000,
   );
 
-  test("two runs with one each, at the same time: still no other item fails", async () => {
+  test("two runs with one such picture each, at the same time: no other item fails", async () => {
     const ids = ["poison-a~4", "poison-b~6"];
     const crashes = poison(batches, { ids, awayMs: 0, serviceMs: 60 });
     await Promise.all([
@@ -67,12 +67,12 @@ describe("a picture at which the model server loses all connections", () => {
   }, 60_000);
 });
 
-describe("a picture that was marked twice without fault", () => {
-  /** Longer than the other needs to arrive, if it were allowed to. */
+describe("a picture that became a suspect twice without being the cause", () => {
+  /** Longer than the other picture would need to arrive, if it were allowed to. */
   const patienceMs = 1_500;
 
   test.each(["comes first", "comes second"])(
-    "is asked alone, of all runs: another run's picture that takes the server down and %s is not held against it",
+    "is asked alone among all runs: another run's picture that crashes the server and %s does not count against it",
     async (order) => {
       const [lone, bad] = [`lone-${order.slice(6)}`, `bad-${order.slice(6)}`];
       const here = new Set<string>();
@@ -90,7 +90,7 @@ describe("a picture that was marked twice without fault", () => {
           await batches.model.up();
           return { kind: "hang" };
         }
-        // Long enough to be affected by the other, if it were there.
+        // Long enough to be affected by the other picture, if it were there.
         return answer(300);
       };
       const key = keys[0] ?? "";

@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 describe("the model server is away", () => {
-  test("when a run starts, and again in its middle: nothing fails, no attempt counts, no message waits, and work goes on when it is back", async () => {
+  test("when a run starts, and again in its middle: nothing fails, no attempt counts, no message waits, and work continues when the server is back", async () => {
     batches.model.respond = () => answer(60);
     await batches.model.down();
     await batches.seed({ runId: "weather", total, concurrency: 4, key });
@@ -37,7 +37,7 @@ describe("the model server is away", () => {
     await expectUnharmed(batches, "weather", total);
   }, 60_000);
 
-  test("and the run is canceled meanwhile: it ends, and nothing reaches the model when it is back", async () => {
+  test("and the run is canceled in between: it ends, and nothing reaches the model when the server is back", async () => {
     await batches.model.down();
     await batches.seed({ runId: "canceled", total, concurrency: 4, key });
     await vi.waitFor(async () => expect((await batches.row("canceled")).waitingFor).toBe("model_server"), {
@@ -66,7 +66,7 @@ describe("the model server is away", () => {
       timeout: 10_000,
       interval: 50,
     });
-    // The next run gets the answers. If a message had been before it, that one would have been asked first.
+    // The next run gets the answers. If a message of the canceled run were left, its item would have been asked first.
     await batches.seed({ runId: "next", total: 2, concurrency: 2, key });
     await batches.ended("next");
     expect(

@@ -24,7 +24,7 @@ const itemsOf = async (runId: string, query = "") =>
   ((await batches.loop.call(`/v1/runs/${runId}/items${query}`)).body as { items: Item[] }).items;
 
 describe("a run", () => {
-  test("reads every picture once, and shows how far it is", async () => {
+  test("reads every picture once, and shows its progress", async () => {
     const before = batches.model.requests.length;
     const made = await batches.create({ keys: keys.slice(0, 6), run_id: "first", concurrency: 2 });
     expect(made).toMatchObject({ run_id: "first", counts: { total: 6 }, concurrency: 2 });
@@ -42,7 +42,7 @@ describe("a run", () => {
     expect(extract.body).toMatchObject({ request_id: "first~0", status: "succeeded", result: item?.result });
   });
 
-  test("one bad picture fails by itself, and only it is run again", async () => {
+  test("one bad picture fails alone, and only that picture is run again", async () => {
     await Bucket.replace(batches.bucket, silent, "data/shared/test/bad.jpg", {
       body: "this is not a picture",
       contentType: "image/jpeg",
@@ -63,7 +63,7 @@ describe("a run", () => {
   });
 });
 
-test("what a run over a folder did not read is said: files by their reason, pages in items, tables and extracts", async () => {
+test("a run over a folder reports what it did not read: files by their reason, pages in items, tables and extracts", async () => {
   const { call } = batches.loop;
   const bytes = { "a.jfif": await picture(901), b: await twoFrames(), "c.psd": Buffer.from("8BPS") };
   for (const [name, body] of Object.entries(bytes))
@@ -100,7 +100,7 @@ test("what a run over a folder did not read is said: files by their reason, page
   expect((await call("/v1/extract", { json: { image_base64 } })).body).toMatchObject({ warnings });
 });
 
-test("a ledger's file is made by a mapping that was uploaded, and what it cannot book is answered", async () => {
+test("a ledger's file is made with an uploaded mapping, and the answer lists items that cannot be booked", async () => {
   const { call } = batches.loop;
   const before = batches.model.respond;
   const papers = [Papers.receipt(0).result, Papers.receipt(1, { tax: "1.60" }).result];
@@ -146,7 +146,7 @@ async function post(form: FormData) {
 }
 
 describe("pictures that a run keeps", () => {
-  test("stay until it is deleted, also those that it took over from a run that goes first", async () => {
+  test("stay until the run is deleted, including pictures of another run that is deleted first", async () => {
     const { call } = batches.loop;
     const form = new FormData();
     form.set("run_id", "keeps");
@@ -208,7 +208,7 @@ describe("a form", () => {
   });
 });
 
-test("fields that a form left empty are not given", async () => {
+test("empty fields of a form count as missing", async () => {
   const form = new FormData();
   for (const name of ["concurrency", "persist_inputs", "webhook_url"]) form.set(name, "");
   form.set("run_id", "empty-fields");
@@ -220,16 +220,19 @@ test("fields that a form left empty are not given", async () => {
 });
 
 describe("concurrency", () => {
-  test.each([1, 2])("%i means that many at the model server, and never more", async (concurrency) => {
-    batches.model.respond = () => answer(150);
-    const seen = watch();
-    await batches.create({ keys: repeat(8 * concurrency), run_id: `exact-${concurrency}`, concurrency });
-    await batches.ended(`exact-${concurrency}`);
-    expect(seen.most()).toBe(concurrency);
-    await batches.verify(`exact-${concurrency}`);
-  });
+  test.each([1, 2])(
+    "%i means this many requests at the model server, and never more",
+    async (concurrency) => {
+      batches.model.respond = () => answer(150);
+      const seen = watch();
+      await batches.create({ keys: repeat(8 * concurrency), run_id: `exact-${concurrency}`, concurrency });
+      await batches.ended(`exact-${concurrency}`);
+      expect(seen.most()).toBe(concurrency);
+      await batches.verify(`exact-${concurrency}`);
+    },
+  );
 
-  test("two runs keep their own, 3 and 5, at the same time", async () => {
+  test("two runs keep their own numbers, 3 and 5, at the same time", async () => {
     // Holds every answer until all expected requests are there.
     const full = Promise.withResolvers<void>();
     const seen = watch();
@@ -262,7 +265,7 @@ function watch() {
 }
 
 describe("cancel", () => {
-  test("at half: what has not begun is canceled, what is in flight ends, and nothing more reaches the model", async () => {
+  test("at half: items that have not begun are canceled, items in flight end, and nothing more reaches the model", async () => {
     batches.model.respond = () => answer(200);
     const before = batches.model.requests.length;
     await batches.create({ keys: repeat(40), run_id: "half", concurrency: 4 });
@@ -311,7 +314,7 @@ describe("ids", () => {
   });
 });
 
-test("in all of this reconcile had nothing to mend", async () => {
+test("in all of these tests reconcile had nothing to repair", async () => {
   await vi.waitFor(() => expect(batches.loop.events("reconciled_runs").length).toBeGreaterThan(0), 20_000);
   for (const {
     items_requeued,

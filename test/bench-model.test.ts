@@ -45,7 +45,7 @@ const bench = (more: string[], options: Parameters<Cli["run"]>[1] = {}) =>
   cli.run(["bench-model", "in", "--gt", "labels.jsonl", ...more], { env: keys(), ...options });
 const homes = () => fs.readdirSync(join(cli.dir, "tmp")).filter((name) => name.startsWith("ocrlty-bench-"));
 
-/** Processes of this one; esbuild's stays for the next bundle, as it does in every test. */
+/** Child processes of this process; esbuild's stays for the next bundle, as in every test. */
 function children(): string[] {
   const tasks = `/proc/${process.pid}/task`;
   if (!fs.existsSync(tasks)) return [];
@@ -56,7 +56,7 @@ function children(): string[] {
 }
 
 describe("two models", () => {
-  test("read in turns, are measured and compared; the worse one makes the status 1, and nothing is left", async () => {
+  test("read in turns, are measured and compared; a worse model gives exit status 1, and no process or folder is left", async () => {
     const before = children();
     const args = ["--models", both(), "--turn", "3", "--concurrency", "2", "--json"];
     const { status, stdout, stderr } = await bench([...args, "--fail-under", "total=0.5"], {
@@ -87,7 +87,7 @@ describe("two models", () => {
     expect(shown).toMatch(/^SROIE F1 +– +–$/m);
     expect(shown).toMatch(/^against the first +– +regressed$/m);
 
-    // One to warm up and every receipt once, in turns, and never two models at a time.
+    // One call to warm up and one for every receipt, in turns, and never two models at a time.
     expect([right.requests.length, wrong.requests.length]).toEqual([papers + 1, papers + 1]);
     const calls = [...right.requests, ...wrong.requests]
       .map((request) => ({ request, isRight: right.requests.includes(request) }))
@@ -100,7 +100,7 @@ describe("two models", () => {
     expect([homes(), children()]).toEqual([[], before]);
   }, 120_000);
 
-  test("a model server that goes away midway is named, with how far it came, and nothing is left", async () => {
+  test("a model server that goes away is named with its progress, and no process or folder is left", async () => {
     const before = children();
     wrong.respond = async (_request, n) => {
       if (n === 3) await wrong.down();
@@ -116,7 +116,7 @@ describe("two models", () => {
     expect([homes(), children()]).toEqual([[], before]);
   }, 120_000);
 
-  test("Ctrl-C ends it with 130, and nothing is left; --keep leaves the folders", async () => {
+  test("Ctrl-C ends the command with 130 and leaves nothing; --keep leaves the folders", async () => {
     const before = children();
     const interrupt = new AbortController();
     right.respond = () => {
@@ -133,7 +133,7 @@ describe("two models", () => {
   }, 120_000);
 });
 
-describe("what cannot be measured is said before anything is started", () => {
+describe("mistakes are reported before anything is started", () => {
   const told = async (args: string[], env: Record<string, string> = keys()) => {
     const { status, stderr } = await cli.run(["bench-model", ...args], { env });
     expect([status, homes()]).toEqual([2, []]);
@@ -157,7 +157,7 @@ describe("what cannot be measured is said before anything is started", () => {
 
   test("models without an address, with a password, or twice", async () => {
     expect(await told([...usual, "wrong"], {})).toContain("--models NAME=URL, or set VLLM_BASE_URL");
-    // Before anything is read, as every other mistake.
+    // It is refused before anything is read, like every other mistake.
     expect(await told([...usual, both(), "--fail-under", "totl=0.5"])).toContain('there is no field "totl"');
     const secret = await told([...usual, "wrong=http://me:hush@127.0.0.1:1/v1"]);
     expect(secret).toContain("hold no user, password or query");

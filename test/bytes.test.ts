@@ -37,8 +37,8 @@ const waiting = (requestId: string) =>
     ...{ principal: { key_id: "key-1", role: "client" } },
   } as unknown as Artifact);
 
-describe("what is wide in many rows", () => {
-  test("60 answers that waited in their rows for the bucket are stored when it is back, and what is behind them is mended", async () => {
+describe("wide columns in many rows", () => {
+  test("60 answers that waited in their rows for the bucket are stored when it is back, and the rows after them are repaired", async () => {
     const { db } = services;
     const row = {
       keyId: "key-1",
@@ -67,7 +67,7 @@ describe("what is wide in many rows", () => {
     expect(await Extracts.reconcile(services, silent)).toMatchObject({ stored: 60, inputs: 1 });
   });
 
-  test("a page of 200 items whose answers wait for the bucket is answered, and those of 60 lost workers go back", async () => {
+  test("a page of 200 items whose answers wait for the bucket is answered, and the items of 60 lost workers are requeued", async () => {
     const { db } = services;
     await db.query.insert(runTable).values({
       ...{ runUid: "u", keyId: "key-1", runId: "r", taskId: "receipt_v1", payloadHash: "h", total: 200 },
@@ -81,7 +81,7 @@ describe("what is wide in many rows", () => {
     const page = await Items.page(db, wanted, { status: undefined, limit: 200, cursor: undefined });
     expect(page.items).toHaveLength(200);
 
-    // Replaces earlier content: every row is as if its worker had left nothing.
+    // Replaces earlier content, as if the rows' workers had stored nothing.
     stores.bucket.hook.answer = ({ operation }) => ({ status: operation === "PutObject" ? 412 : 404 });
     expect(await Runs.reconcile(services, silent)).toMatchObject({ items_requeued: 60 });
   });

@@ -146,7 +146,7 @@ describe.skipIf(!there)("pictures", () => {
     ...{ total: "12.00", subtotal: null, tax: null, service: null },
     ...{ discount: null, cash: null, card: null, change: null },
   };
-  /** The text that is read from a file, and the picture that the model was sent. */
+  /** The text that is read from a file, and the picture that was sent to the model. */
   async function read(name: string): Promise<{ body: Extract; sent: Buffer }> {
     const { model } = stack();
     model.respond = () => ModelServer.json(answer);

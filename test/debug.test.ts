@@ -114,7 +114,7 @@ describe("the list of artifacts", () => {
     expect(await ids("?key_id=nobody")).toEqual([]);
   });
 
-  test("goes on where the cursor says, and is cut to a day and a kind", async () => {
+  test("continues at the cursor, and can be limited to a day and a kind", async () => {
     const first = await list("?limit=2");
     expect(first.items.length).toBe(2);
     const rest = await list(`?limit=2&cursor=${first.next_cursor}`);
@@ -125,7 +125,7 @@ describe("the list of artifacts", () => {
     expect(await ids("?kind=evals")).toEqual([]);
   });
 
-  test("refuses what it does not understand", async () => {
+  test("refuses invalid parameters", async () => {
     for (const query of [
       "?limit=0",
       "?limit=201",
@@ -138,7 +138,7 @@ describe("the list of artifacts", () => {
       expect(codeOf((await get(query)).body), query).toBe("invalid_request");
   });
 
-  test("of another key is answered alike whether that key exists or not", async () => {
+  test("of another key gets the same answer whether that key exists or not", async () => {
     const [known, unknown] = [
       await get("?key_id=bob", { key: alice }),
       await get("?key_id=nobody", { key: alice }),
@@ -250,7 +250,7 @@ describe("a backup", () => {
       expect(codeOf((await get(`/backup.tar.gz${query}`)).body), query).toBe("invalid_request");
   });
 
-  test("of many is packed behind the queue: 202 until it is there, then the command downloads and verifies it", async () => {
+  test("of many artifacts is made by the queue's worker: 202 until it is ready, then the command downloads and verifies it", async () => {
     for (let at = 0; at < many; at += 40)
       await Promise.all(
         Array.from({ length: Math.min(40, many - at) }, (_, i) =>
@@ -286,7 +286,7 @@ describe("a backup", () => {
     expect(await command(["backup", "verify", file], alice)).toMatchObject({ status: exit.items, out: "" });
   });
 
-  test("that the key may not have is one line and exit status 2", async () => {
+  test("that the key may not read gives one line and exit status 2", async () => {
     const file = join(dir, "refused.tar.gz");
     const { api_key: key } = await Key.create(db, pepper, { keyId: "dave", role: "client" });
     const refused = await command(["backup", "--out", file], key);

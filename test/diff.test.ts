@@ -1,4 +1,4 @@
-/** Two runs laid side by side, by labels and without them, over HTTP against the whole stack. */
+/** Two runs compared with and without labels, over HTTP against the whole stack. */
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
@@ -61,7 +61,7 @@ const evaluationOf = (runId: string, status = "succeeded") =>
     { timeout: 20_000, interval: 100 },
   );
 
-describe("of two runs that were held to labels", () => {
+describe("of two runs that were evaluated with labels", () => {
   let gtId: string;
   beforeAll(async () => {
     const content = keys.map((key, i) => ({ file: key.split("/").at(-1), ...printed(i) }));
@@ -73,7 +73,7 @@ describe("of two runs that were held to labels", () => {
     await evaluationOf("after");
   }, 60_000);
 
-  test("ocrlty diff names what regressed, with examples, and ends 1; the other way round it ends 0", async () => {
+  test("ocrlty diff names the regressed fields, with examples, and exits with 1; in the other order it exits with 0", async () => {
     const { status, stdout, stderr } = await ocrlty("diff", "before", "after", "--worst", "worst.csv");
     expect([status, stderr]).toEqual([
       1,
@@ -100,7 +100,7 @@ describe("of two runs that were held to labels", () => {
     });
   });
 
-  test("a difference that may be chance says how much is needed, and lines fit 80 columns", async () => {
+  test("for a difference that may be chance the output says how many receipts are needed, and lines fit 80 columns", async () => {
     await run("slightly", (i) => (i === 9 ? "7" : i === 0 ? "0.01" : `${i}.50`), { gt_id: gtId });
     await evaluationOf("slightly");
     const { status, stdout } = await ocrlty("diff", "before", "slightly");
@@ -111,7 +111,7 @@ describe("of two runs that were held to labels", () => {
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  test("other labels and other rules are said, and with them no verdict stands alone", async () => {
+  test("other labels and other rules are reported with every verdict", async () => {
     const { eval_id } = (await json(`/v1/runs/before`)).body.eval as { eval_id: string };
     const rulesOf = (rulesVersion: string) =>
       batches.db.query
@@ -131,7 +131,7 @@ describe("of two runs that were held to labels", () => {
     );
   });
 
-  test("what has no figures, and figures of another task, are refused by name", async () => {
+  test("evaluations without figures, or of another task, are refused with the reason", async () => {
     const [before] = [await evaluationOf("before")];
     // Labels that are replaced during the run make its evaluation fail.
     const labels = (total: string) => ({
@@ -183,7 +183,7 @@ describe("of two runs that were held to labels", () => {
 });
 
 describe("ocrlty batch --gt", () => {
-  test("stores the labels, waits for the figures, prints them and ends 1 below a bar", async () => {
+  test("stores the labels, waits for the figures, prints them and exits with 1 below a bar", async () => {
     let next = 0;
     batches.model.respond = () =>
       ModelServer.json({ ...empty, tax: null, total: next++ % 2 === 0 ? "1.00" : "2" });
@@ -210,7 +210,7 @@ describe("ocrlty batch --gt", () => {
       gt_name: "labels.jsonl",
     });
 
-    // By its id, which is the same as long as the labels are, and by a file under the data root.
+    // Labels named by their id, which is the same for equal labels, and by a file under the data root.
     const { items } = (await json("/v1/ground_truths?name=labels.jsonl")).body as {
       items: { gt_id: string }[];
     };
@@ -229,7 +229,7 @@ describe("ocrlty batch --gt", () => {
     }
   }, 60_000);
 
-  test("another version of a file is stored as one of its name, and that is said", async () => {
+  test("changed labels in a file are stored as a new version of its name, and the output says so", async () => {
     await run("versions", () => "1.00");
     cli.file("v.jsonl", '{"file":"0.jpg","total":"1.00"}\n{"file":"1.jpg","total":"3.00"}\n');
     const first = await ocrlty("eval", "versions", "--gt", "v.jsonl");
@@ -248,7 +248,7 @@ describe("ocrlty batch --gt", () => {
     }
   }, 60_000);
 
-  test("the commands of docs/evaluation.md measure two runs and lay them side by side", async () => {
+  test("the commands of docs/evaluation.md measure two runs and compare them", async () => {
     batches.model.respond = () => ModelServer.json({ ...empty, tax: null, total: "1.00" });
     for (const [i, name] of ["a.png", "b.png"].entries())
       cli.file(`scans/${name}`, await picture(i + 50, "png"));
@@ -269,7 +269,7 @@ describe("ocrlty batch --gt", () => {
     expect(last).toMatch(/^verdict: no_change$/m);
   }, 60_000);
 
-  test("labels of other pictures are status 1, with the names, and not a success without figures", async () => {
+  test("labels of other pictures give exit status 1 with the names, not a success without figures", async () => {
     cli.file("strange.jsonl", '{"file":"nowhere.png","total":"1.00"}\n');
     const args = ["batch", "scans", "--gt", "strange.jsonl", "--run-id", "strange"];
     const told = await ocrlty(...args);
@@ -281,7 +281,7 @@ describe("ocrlty batch --gt", () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ summary: { documents: 0 } });
   }, 60_000);
 
-  test("the same records by another member that names the pictures are not the same labels", async () => {
+  test("the same records with another `gt_image_key` are not the same labels", async () => {
     const content = [
       { file: "a.png", img: "b.png", total: "1.00" },
       { file: "b.png", img: "a.png", total: "2.00" },
@@ -352,7 +352,7 @@ describe("of two runs without labels", () => {
     await run("plainer", (i) => (i === 0 ? "0,50" : i === 1 ? "2.00" : `${i}.50`));
   }, 60_000);
 
-  test("how far they agree, which is not a verdict, and ends 0", async () => {
+  test("the output shows how far they agree, which is no verdict, and the exit status is 0", async () => {
     const { status, stdout, stderr } = await ocrlty("diff", "plain", "plainer");
     expect([status, stderr]).toEqual([0, expect.not.stringContaining("error")]);
     expect(stdout).toMatch(/^total +90\.0 % +80\.0 % +10 +0$/m);

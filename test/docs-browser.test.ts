@@ -19,7 +19,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
   let home: string;
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), "ocrlty-docs-"));
-    // The functions that a reader meets, and nothing behind them.
+    // The functions that serve the pages, without the services behind them.
     const { docs, system, catalog, fallback } = Functions.functions;
     const functions = { docs, system, catalog, fallback };
     const routes = Routes.deployed.filter(({ function: name }) => name in functions);
@@ -37,7 +37,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
   const elsewhere = (requests: readonly string[]) =>
     requests.filter((url) => !url.startsWith(`${loop.url}/`) && !/^(data|blob|about):/.test(url));
 
-  test("the reference asks its own host alone, also while a call is tried out with a key", async () => {
+  test("the reference makes requests only to its own host, also while a call is tried out with a key", async () => {
     const page = await browser.page();
     await page.goto(`${loop.url}/docs#tag/account/GET/v1/me`);
     await page.until("/Who is calling/.test(document.body.innerText)");
@@ -62,7 +62,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
     );
   });
 
-  test("on a phone nothing is wider than the screen, and no page asks for more than its own", async () => {
+  test("on a phone nothing is wider than the screen, and no page makes requests to other hosts", async () => {
     const page = await browser.page({ width: 390, height: 844, dark: true });
     for (const path of [
       ...Guides.names.filter((name) => name !== Guides.reference).map((name) => `/docs/${name}`),
@@ -83,7 +83,7 @@ describe.skipIf(Chromium.program === undefined)("in a browser", () => {
     .filter((one) => one.scrollWidth > one.clientWidth)
     .map((one) => one.innerText.slice(0, 40))`;
 
-  test("a sample's tab stays with the language, on every page", async () => {
+  test("the chosen language of samples is kept on every page", async () => {
     const page = await browser.page();
     await page.goto(`${loop.url}/docs/quickstart`);
     const shown = `[...document.querySelectorAll(".tabs pre")].filter((one) => one.offsetParent !== null).map((one) => one.innerText)`;

@@ -36,7 +36,7 @@ afterAll(() => built?.release());
 interface Answer {
   status: number;
   headers: Record<string, string>;
-  /** As it is sent. */
+  /** The body as it is sent. */
   bytes: Buffer;
   /** Inflated. */
   text: string;
@@ -89,7 +89,7 @@ test("openapi.json is the committed document, for anybody", async () => {
 });
 
 describe("the reference", () => {
-  test("its policy lets nothing in but its own host, and styles within the page", async () => {
+  test("its policy allows only its own host, and styles within the page", async () => {
     const { headers } = await get("GET /docs", "/docs");
     const policy = Object.fromEntries(
       (headers["Content-Security-Policy"] ?? "")
@@ -113,7 +113,7 @@ describe("the reference", () => {
     });
   });
 
-  test("what would ask another host is off, and a key is not kept", async () => {
+  test("features that call another host are off, and a key is not stored", async () => {
     expect(configuration).toMatchObject({
       url: "/openapi.json",
       withDefaultFonts: false,
@@ -133,7 +133,7 @@ describe("the reference", () => {
     expect(inline.filter((tag) => !tag.includes('type="application/json"'))).toEqual([]);
   });
 
-  test("its script is kept for good, and fits into an answer of Lambda, compressed or not", async () => {
+  test("its script may be cached forever, and fits into an answer of Lambda, compressed or not", async () => {
     const { text } = await get("GET /docs", "/docs");
     const path = /"(\/docs\/assets\/scalar-[0-9a-f]{16}\.js)"/.exec(text)?.[1] ?? "";
     const packed = await asset(path, gzip);
@@ -166,7 +166,7 @@ describe("the reference", () => {
 });
 
 describe("the guides", () => {
-  test("each is a page without scripts of others, and its Markdown beside it", async () => {
+  test("each is a page without scripts of other hosts, with its Markdown beside it", async () => {
     for (const name of guides) {
       const { status, headers, text } = await page(name);
       expect([status, headers["Content-Type"]], name).toEqual([200, "text/html; charset=utf-8"]);
@@ -180,7 +180,7 @@ describe("the guides", () => {
     }
   });
 
-  test("every link leads to a page of ours that is there, to a heading that is there, or to https", async () => {
+  test("every link leads to an existing page, an existing heading, or an https address", async () => {
     const ids = new Map<string, string[]>();
     const links: [string, string][] = [];
     for (const name of Guides.names) {
@@ -208,12 +208,12 @@ describe("the guides", () => {
     expect(dead).toEqual([]);
   });
 
-  test("every error's `doc_url` leads to its place", async () => {
+  test("every error's `doc_url` leads to its heading", async () => {
     const { text } = await page("errors");
     for (const code of Object.keys(codes)) expect(text).toContain(`id="${code}"`);
   });
 
-  test("a page that is not there is 404 with those that are; a file's name is not a path", async () => {
+  test("an unknown page is 404 with the list of pages; a file's name cannot be a path", async () => {
     for (const name of ["none", "quickstart.html", "..", "%2e%2e", "constructor", "quickstart.md.md"]) {
       const { status, text } = await page(name);
       expect(status, name).toBe(404);
@@ -247,10 +247,10 @@ test("llms.txt has the form of llmstxt.org, and every page and the document are 
   for (const [line, , , note = ""] of links) expect(note, line).toMatch(/^.{20,300}\.$/);
 });
 
-describe("Markdown becomes HTML that holds nothing but what was written", () => {
+describe("Markdown becomes HTML without active content", () => {
   const render = (text: string) => Markdown.render(text, (href) => (href === "a.md" ? "/docs/a" : undefined));
 
-  test("markup in it is text, and an address that is not ours has no link", () => {
+  test("markup in it is shown as text, and an address of another host becomes no link", () => {
     const { body } = render(
       "# T\n\n<script>alert(1)</script>\n\n<b onclick=x>y</b> ![p](javascript:x) [z](javascript:alert(1)) [a](a.md)\n\n`<i>`",
     );
@@ -260,7 +260,7 @@ describe("Markdown becomes HTML that holds nothing but what was written", () => 
     expect(body.text).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
   });
 
-  test("each cell of a table has its column's name along, and no page numbers its paragraphs by statuses", () => {
+  test("each cell of a table also has its column's name, and a paragraph that begins with a status is no numbered list", () => {
     const { body } = render("| a `b` | |\n|---|---|\n| 1 | 2 |\n");
     expect(body.text).toContain('<td data-label="a b">1</td><td>2</td>');
     for (const name of Guides.names.filter((each) => each !== Guides.reference))

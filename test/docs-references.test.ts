@@ -67,7 +67,7 @@ describe("the repository", () => {
     expect(missingSymbols(pages, readBelow(root))).toEqual([]);
   });
 
-  test("every word of the glossary says where it lives", () => {
+  test("every word of the glossary has links to the code", () => {
     const glossary = tree.pages.get("docs/glossary.md") ?? "";
     const rows = glossary.split("\n").filter((line) => /^\| (?!word |---)/.test(line));
     expect(rows.length).toBeGreaterThan(40);
@@ -84,7 +84,7 @@ describe("the repository", () => {
   });
 });
 
-test("a made-up repository with references that lead nowhere is found out", () => {
+test("references that lead nowhere are found in a made-up repository", () => {
   const tree = made({
     "core/key.ts": [
       "/** Seven rows: docs/gone.md, and core/none.ts; docs/here.md is there. */",

@@ -85,7 +85,7 @@ describe("links and commands", () => {
       "sst.config.ts",
       ...fs.globSync("{infra,spec}/*.ts", { cwd: root }),
     ].map(read);
-    // Of others: the tools that the docs speak of, names of the Python version, and of our launcher.
+    // Variables of other programs: tools that the docs mention, the Python version, and our launcher.
     const others = [
       ...[
         "AWS_PROFILE",
@@ -132,7 +132,7 @@ describe("the model server", () => {
     return command?.trim().split(/\s+/) ?? [];
   };
 
-  test("RunPod's start command writes the proxy's configuration as it stands beside it", () => {
+  test("RunPod's start command writes the proxy's configuration as in the file beside it", () => {
     expect(/<<'NGINX'\n([\s\S]*?)^NGINX$/m.exec(script)?.[1]).toBe(read("docs/gpu/nginx.conf"));
     // The quotes of the here-document keep the shell from expanding nginx's variables.
     expect(script).toMatch(/^set -e\n/);
@@ -143,7 +143,8 @@ describe("the model server", () => {
     expect(onRunPod).toEqual(flagsOf(read("docs/gpu.md")));
     const command = onRunPod.join(" ");
     expect(command).toContain("--host 127.0.0.1 --port 8001 --api-key");
-    // Without them: endless white space in answers, a context that does not fit the card, 17 GB at every start.
+    // Without these flags: endless white space in answers, a context that does not fit the card, a download of 17 GB at
+    // every start.
     for (const needed of [
       "--structured-outputs-config.backend xgrammar",
       "--structured-outputs-config.disable_any_whitespace true",
@@ -173,14 +174,14 @@ describe("operating", () => {
     expect(named.toSorted()).toEqual([...new Set(alarms)].toSorted());
   });
 
-  test("the page that an alarm's description names is there, by the alarm's own name", () => {
+  test("an alarm's description names an existing heading with the alarm's name", () => {
     const wanted = [...source.matchAll(/(docs\/[\w/]+\.md), "\$\{name\}"/g)].map(([, page = ""]) => page);
     expect(wanted.length).toBeGreaterThan(0);
     expect(wanted).toHaveLength([...source.matchAll(/docs\/[\w/]+\.md/g)].length);
     for (const page of wanted) expect(headings(read(page)).join(" ")).toContain(alarms.at(-1));
   });
 
-  test("every secret is set in the first deployment and has its rotation", () => {
+  test("docs/deploy.md sets every secret, and each has a section about its rotation", () => {
     for (const { secret } of Object.values(secrets)) {
       expect(deploy, secret).toContain(`sst secret set ${secret} `);
       expect(
@@ -224,7 +225,7 @@ describe("operating", () => {
     expect(counts.filter((name) => !operate.includes(`\`${name}\``))).toEqual([]);
   });
 
-  test("every option of `keys` that is named is one of its verb", () => {
+  test("every option of `keys` in the docs exists for its verb", () => {
     const source = ["keys", "key-options"].map((name) => read(`cli/commands/checkout/${name}.ts`)).join("\n");
     const unknown: string[] = [];
     let seen = 0;

@@ -10,12 +10,12 @@ import * as Papers from "#test/support/papers";
 import * as Pdf from "#test/support/pdf";
 import { errorOf, formOf, type Rig, start } from "#test/support/source-loop";
 
-/** Files of several documents (`split: auto`), end to end: what calls, runs, tables, ledgers, usage and receivers say of them. */
+/** Files of several documents (`split: auto`), end to end: their answers, runs, tables, ledgers, usage and webhooks. */
 
 let at: Rig;
 let receiver: http.Server;
 const told: string[] = [];
-/** How many receipts were read since the test began: each page is one of another shop. */
+/** How many receipts were read since the test began; each page is a receipt of another shop. */
 let n = 0;
 beforeAll(async () => {
   receiver = http.createServer(async (request, response) => {
@@ -56,7 +56,7 @@ async function ended(id: string) {
 const used = async () =>
   ((await at.call("/v1/usage?group_by=key")).body as { total: Record<string, number> }).total;
 
-test("a file of three receipts is the same call in a form and in JSON, and a repeat of its id asks nobody", async () => {
+test("a file of three receipts is the same call in a form and in JSON, and a repeat of its id makes no model call", async () => {
   const bytes = post(3);
   const parts = { file: bytes, split: "auto", request_id: "three", task_id };
   const form = await at.call("/v1/extract", await formOf(parts));
@@ -83,7 +83,7 @@ test("a file of three receipts is the same call in a form and in JSON, and a rep
   );
 });
 
-test("fifty receipts in a PDF are one item that is read in steps: each page is asked for and counted once, and each document is a row, an entry and told of", async () => {
+test("fifty receipts in a PDF are one item that is read in steps: each page is asked for and counted once, and each document is in tables, ledgers and the webhook", async () => {
   const before = await used();
   const from = at.model.requests.length;
   const { image_ref } = await at.upload(post(50), "application/pdf");
@@ -131,7 +131,7 @@ test("a queued call with more pages than a waiting one may have is split in step
   );
 }, 90_000);
 
-test("items of a list say whether their rows are all there and by what, and whether the picture could be read well", async () => {
+test("items of a list say whether all rows are there and by which evidence, and whether the picture could be read well", async () => {
   const { image_ref } = await at.upload(post(1), "application/pdf");
   const rows = { returned: 1, reason: "sum_differs" };
   const { respond } = at.model;

@@ -121,7 +121,7 @@ export const definition: Definition = {
 };
 
 describe.skipIf(!HouseTree.isCheckout(repository))(
-  "a drill takes the files that it should, and nothing is missing afterwards",
+  "a drill changes only the expected files, and nothing is missing afterwards",
   () => {
     test("a new task is one folder by hand and one command", async () => {
       const before = snapshot();

@@ -20,7 +20,7 @@ interface Eval {
 const json = (path: string, options: Parameters<ReturnType<typeof loop>["call"]>[1] = {}) =>
   loop().call(path, options) as Promise<{ status: number; headers: Headers; body: Record<string, unknown> }>;
 
-test("a batch that names labels says in its run how good it was; another look by other labels is one call", async () => {
+test("a batch that names labels has the figures in its run; an evaluation with other labels is one call", async () => {
   model.respond = (_request, n) => ModelServer.json({ total: `${n}.00`, subtotal: "10.00", tax: "2.00" });
   const gt = await json("/v1/ground_truths", {
     method: "POST",
@@ -109,7 +109,7 @@ test("a batch that names labels says in its run how good it was; another look by
   const plain = await loop().call(`${run.eval.poll_url}/report?pictures=0`);
   expect(await (await fetch(plain.headers.get("location") ?? "")).text()).not.toContain("<img");
 
-  // Its second labels cover only one of the two documents, and correct its tax, which is no change of the answer.
+  // Its second labels cover only one of the two documents, and correct its tax. This does not change the answer.
   const diff = await json(`${run.eval.poll_url}/diff/${ordered.eval_id}`);
   expect(diff).toMatchObject({ status: 200, body: { only_in_first: 1, differs: ["labels"], documents: 1 } });
   expect(diff.body).toMatchObject({ changes: [], label_differences: { relabeled: 1 } });
@@ -121,7 +121,7 @@ test("a batch that names labels says in its run how good it was; another look by
   expect(await report()).toBe(404);
 }, 60_000);
 
-test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and ends 1 below a bar", async () => {
+test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and exits with 1 below a bar", async () => {
   const cli = open();
   const env = { OCRLTY_URL: loop().url, OCRLTY_API_KEY: loop().apiKey };
   try {
@@ -154,7 +154,7 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
     expect(cli.read("plain.html")).not.toContain("data:image/jpeg");
     expect(again.status).toBe(0);
     expect(JSON.parse(again.stdout)).toMatchObject({ gt_name: "labels.jsonl", bars: [] });
-    // The labels that it reads are not written over, and the figures are there when a file is not.
+    // The labels that it reads are not overwritten, and the figures are printed even if a file cannot be written.
     const own = await cli.run([...args, "--worst", "labels.jsonl", "--force"], { env });
     expect([own.status, own.stderr, own.stdout]).toEqual([
       ...[2, expect.stringContaining("labels.jsonl is a file that this command reads"), ""],
@@ -188,7 +188,7 @@ test("deleting the run deletes its reports and the pictures in them", async () =
   expect((await fetch(String(signed.body.url))).status).toBe(404);
 });
 
-test("what cannot be measured is refused by name", async () => {
+test("an impossible evaluation is refused with the reason", async () => {
   const refusals = [
     [{ run_id: "nowhere", gt_id: "gt_none" }, 404, "not_found"],
     [{ run_id: "measured" }, 400, "invalid_request"],

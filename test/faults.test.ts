@@ -99,7 +99,7 @@ describe("storage faults", () => {
     expect((await get("bucket-back")).body).toMatchObject({ status: "succeeded" });
   });
 
-  test("the database away: 503 before anybody is asked, and the same call later is answered", async () => {
+  test("the database away: 503 before the model is asked, and the same call later is answered", async () => {
     const call = await newCall("database-away");
     const before = model.requests.length;
     const away = () => {

@@ -38,7 +38,7 @@ const keep = (name: string, more: object) => call("/v1/ground_truths", { json: {
 const labels = [{ file: "a.jpg", fields: { total: "1.00" } }];
 
 describe("labels", () => {
-  test("come as JSON, as a form and by an upload, and are one version", async () => {
+  test("can be sent as JSON, as a form and by an upload, and are one version", async () => {
     const made = await keep("dev", { content: labels });
     expect(made.status, made.text).toBe(201);
     const { gt_id } = bodyOf(made);
@@ -90,7 +90,7 @@ describe("labels", () => {
     expect((await fetch(content_url)).status).toBe(404);
   });
 
-  test("that are wrong, of others, or without the scope are named errors", async () => {
+  test("that are wrong, of another key, or sent without the scope each have their own error", async () => {
     const wrong = await keep("wrong", { content: [{ file: "a", t: { any: [] } }] });
     expect(wrong.status).toBe(400);
     expect(errorOf(wrong)).toMatchObject({
@@ -117,7 +117,7 @@ describe("labels", () => {
 describe("a run", () => {
   const manifest = () => [{ file: "one.jpg", image_key: keys[0] }];
 
-  test("becomes a draft, which is corrected and is the version after it", async () => {
+  test("becomes a draft; the corrected draft is the next version", async () => {
     const { call: admin } = batches.loop;
     await batches.made({ manifest: manifest(), run_id: "to-draft" });
     await batches.ended("to-draft");
@@ -155,7 +155,7 @@ describe("a run", () => {
     expect((await admin("/v1/ground_truths?name=gone")).body).toMatchObject({ items: [] });
   });
 
-  test("keeps by which labels it is measured, and the step that ends it reads them", async () => {
+  test("stores which labels it is measured by, and the step that ends it reads them", async () => {
     const { gt_id } = bodyOf(
       await keep("by", { content: [{ img: "a.jpg", total: "5" }], gt_image_key: "img" }),
     );
@@ -259,7 +259,7 @@ describe("a run", () => {
     expect(await runs()).toEqual(before);
   });
 
-  test("is refused with labels that are not there, not its key's, or not allowed", async () => {
+  test("is refused if its labels do not exist, belong to another key, or are not allowed", async () => {
     const { gt_id } = bodyOf(await keep("theirs", { content: labels }));
     const refusal = async (json: object, key = debuggers) => {
       const answer = await call("/v1/batch_extract", { key, json: { manifest: manifest(), ...json } });
@@ -291,7 +291,7 @@ describe("ocrlty gt", () => {
     return stdout;
   };
 
-  test("keeps a file, says what a corrected one changes, gives it back to be edited, and deletes it", async () => {
+  test("stores a file, shows the changes of a corrected one, returns it to be edited, and deletes it", async () => {
     const table = "file,totals.total,date\na.jpg,1.00,\nb.jpg,?,2026-11-30\n";
     cli.file("labels.csv", Buffer.from(table));
     await run("convert", "csv", "labels.csv", "--out", "labels.jsonl");
@@ -320,7 +320,7 @@ describe("ocrlty gt", () => {
     return { stdout, stderr };
   };
 
-  test("says all that is wrong with a file before anything is sent: record, picture, line and field", async () => {
+  test("reports every mistake in a file before anything is sent: record, picture, line and field", async () => {
     cli.file("wrong.json", '[{"file":"a.jpg","total":NaN}]');
     const { stdout } = await refused("put", "n", "wrong.json", "--json");
     expect(JSON.parse(stdout)).toMatchObject({
@@ -355,7 +355,7 @@ describe("ocrlty gt", () => {
     const form = await refused("put", `gt_${"x".repeat(24)}`, "ok.json", "--image-key", "img");
     expect(form.stderr).toContain("name: has the form of a gt_id: choose another name");
     await run("put", "gt_november", "ok.json", "--image-key", "img");
-    // Two versions that differ in that alone are told apart.
+    // Versions that differ only in `gt_image_key` are different versions.
     expect(await run("list", "--name", "gt_november")).toMatch(/ PICTURE KEY .*\n.* img +- /);
     expect(JSON.parse(await run("get", "gt_november", "--json"))).toMatchObject({ name: "gt_november" });
   });

@@ -102,7 +102,7 @@ describe("a call that becomes 202", () => {
       args: [Date.now()],
     });
     const waitMs = 9_000 * timeScale;
-    // The model takes longer for the first than any caller waits; the second finds it in progress.
+    // The model takes longer for the first call than any caller waits; the second call finds it in progress.
     model.respond = () => ({ ...ModelServer.json(fields), delayMs: 1_000 });
     const startedAt = Date.now();
     const [one, other] = await Promise.all([
@@ -136,7 +136,7 @@ describe("a call that becomes 202", () => {
     expect(repeat.headers.get("idempotent-replayed")).toBe("true");
   });
 
-  test("but for one with a password, which no worker could go on with: it fails, is not stored, and may be sent again", async () => {
+  test("a call with a password is not handed over, because no worker could open the file: it fails, is not stored, and may be sent again", async () => {
     const pdf = encrypted(Pdf.partsOf([{ content: Pdf.lines(["Invoice 4711"]) }]), {
       method: "aes256",
       user: "sesame",
@@ -209,7 +209,7 @@ describe("the model server is away", () => {
     expect((await extract("back-1")).status).toBe(200);
   });
 
-  test("a proxy's page in front of a stopped server is weather too", async () => {
+  test("the error page of a proxy in front of a stopped server counts as an outage, too", async () => {
     model.respond = () => ModelServer.html(502);
     model.models = ModelServer.html(502);
     expect((await extract("proxy-1")).status).toBe(202);
@@ -220,7 +220,7 @@ describe("the model server is away", () => {
   });
 });
 
-describe("what clears up after an extract", () => {
+describe("the cleanup after an extract", () => {
   test("does not take the picture of a later hand-over of the same id", async () => {
     model.respond = () => ModelServer.error(400, "this request is refused");
     await extract("twice-1", { prefer: "respond-async" });
@@ -267,7 +267,7 @@ describe("queued work has a budget", () => {
     expect(model.requests.length).toBe(before + 1);
   });
 
-  test("what the model server itself keeps failing is asked no second time by the queue, is readable, and may be sent again", async () => {
+  test("an extract at which the model server fails every time is not asked again by the queue, is readable as failed, and may be sent again", async () => {
     model.respond = () => ModelServer.text("no JSON here");
     await extract("hopeless-1", { prefer: "respond-async" });
     const done = await ended("hopeless-1", 25_000);
@@ -289,7 +289,7 @@ describe("queued work has a budget", () => {
   });
 });
 
-test("a key with many extracts in line delays another key's by no more than it takes until one worker is free", async () => {
+test("a key with many extracts in line delays another key's extract only until one worker is free", async () => {
   const gates: (() => void)[] = [];
   const from = model.requests.length;
   const asked = () => model.requests.slice(from).map(({ headers }) => String(headers["x-request-id"]));

@@ -116,7 +116,7 @@ const job = (more: Partial<Job> = {}): Job => ({
   ...more,
 });
 
-test("an item that makes way for a suspect, for as long as a picture may take, twice, is far from a dead letter", async () => {
+test("an item that waits for a suspect twice, for as long as a picture may take, is far from a dead letter", async () => {
   const row = await run();
   const message = { run_uid: row.runUid, epoch, index: 0, seq: 0, slot: 0 };
   expect(await Breaker.mayBeAlone(services.db, 600_000)).toBe(true);
@@ -156,7 +156,7 @@ describe("a run whose items no worker has taken for two hours", () => {
     expect(await taken("urgent")).toEqual([{ kind: "refill", run_uid: row.runUid }]);
   });
 
-  test("gets its oldest message again under its old number where the queue never empties; when that copy comes up first, the others are lost", async () => {
+  test("gets its oldest message again under its old number if the queue is never empty; if that copy is received first, the others are lost", async () => {
     const row = await run();
     await others(5);
     expect((await minutes(3)).map(({ items_sent_again }) => items_sent_again)).toEqual([1, 0, 0]);
@@ -175,7 +175,7 @@ describe("a run whose items no worker has taken for two hours", () => {
   });
 });
 
-test("a run that waits for its planner behind others' steps gets no second order; else the same one again", async () => {
+test("a run whose planner waits behind steps of other runs gets no second order; otherwise it gets the same order again", async () => {
   const steps = Array.from({ length: 40 }, (_, i) => ({
     body: { kind: "delete", run_uid: `other-${i}` },
     group: `other-${i}`,
@@ -225,7 +225,7 @@ describe("a queued extract whose message was sent an hour ago", () => {
   });
 });
 
-test("probes of the model server stay one chain, however long each waits in line", async () => {
+test("probes of the model server stay in one chain, however long each waits in line", async () => {
   await Breaker.trip(services.db, 1);
   const expire = () =>
     db()
@@ -244,7 +244,7 @@ test("probes of the model server stay one chain, however long each waits in line
   }
 });
 
-test("a run's next part, its cancel and a look at the model server wait for no deletion, check or webhook", async () => {
+test("a run's next part, its cancellation and a probe of the model server never wait for a deletion, a check or a webhook", async () => {
   const long = Promise.withResolvers<never>();
   long.promise.catch(() => undefined);
   let busy = 0;
@@ -260,7 +260,7 @@ test("a run's next part, its cancel and a look at the model server wait for no d
     done.push(message.kind);
     return { type: "result", payload: "null" } as never;
   };
-  // More than there are workers for.
+  // More messages than there are workers.
   for (let i = 0; i < 2 * specs.plan.subscription.maxConcurrency; i += 1)
     await Order.order(services, { runUid: `gone-${i}`, epoch: 1, planN: 0 }, "delete", silent);
   for (let i = 0; i < specs.later.subscription.maxConcurrency + 4; i += 1)

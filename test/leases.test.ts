@@ -115,7 +115,7 @@ const busy = (kind: Kind) =>
 const both = (what: (kind: Kind) => Promise<void>) => Promise.all(kinds.map(what));
 
 describe("a call that takes longer than its lease, of an item and of a single extract", () => {
-  test("is asked once, by one worker, though queue and database are away for a part of it", async () => {
+  test("is asked once, by one worker, although queue and database are away for a part of the time", async () => {
     batches.model.respond = () => slow(1.6 * twoMinutesMs);
     const tokens = new Map<Kind, number | undefined>();
     await both(async (kind) => {
@@ -139,7 +139,7 @@ describe("a call that takes longer than its lease, of an item and of a single ex
     expect(batches.loop.events("lease_lost")).toEqual([]);
   }, 120_000);
 
-  test("costs two minutes when its process is killed, although it had been at it for longer", async () => {
+  test("costs two minutes when its process is killed, even if the process had worked on it for longer", async () => {
     batches.model.respond = (request) =>
       askedFor(idOf(request)).length > 1 ? answer() : slow(2 * twoMinutesMs);
     await both(async (kind) => {
@@ -163,7 +163,7 @@ describe("a call that takes longer than its lease, of an item and of a single ex
   }, 120_000);
 });
 
-test("work whose message the queue does not hold for longer is done all the same, by planner, item and single", async () => {
+test("work is done even if the queue refuses to hold its message for longer: by planner, item and single", async () => {
   batches.model.respond = () => answer();
   away.queue = true;
   await both(async (kind) => {

@@ -68,7 +68,7 @@ const leaves = (ms: number, of: number) =>
   });
 beforeAll(() => leaves(30_000, 24 * 3_600_000), 40_000);
 
-test("GET /readyz stays 200 when secrets end, and tells admins alone which", async () => {
+test("GET /readyz stays 200 when secrets end, and tells only admins which", async () => {
   const key = await newKey("ends", "--expires", "40d");
   await keys("update-key", "--key-id", "ends", "--expires", "9d");
   const [asAdmin, asClient] = [await loop().call("/readyz"), await loop().call("/readyz", { key })];
@@ -85,7 +85,7 @@ test("GET /readyz stays 200 when secrets end, and tells admins alone which", asy
   expect(asClient.body).not.toHaveProperty("expiries");
 });
 
-test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others with 429 and when to come back", async () => {
+test("of 200 parallel calls at 100 a minute exactly 100 succeed; the others get 429 with `Retry-After`", async () => {
   const key = await newKey("minute", "--requests-per-minute", "100");
   await leaves(5_000, 60_000);
   const answers = await Promise.all(Array.from({ length: 200 }, () => loop().call("/v1/me", { key })));
@@ -117,7 +117,7 @@ test("of 200 parallel calls at 100 a minute exactly 100 are answered, the others
   expect((await loop().call("/v1/me")).status).toBe(200);
 }, 30_000);
 
-test("HEAD has the status and the headers of each GET, and no body; page headers are on pages alone", async () => {
+test("HEAD has the status and the headers of each GET, and no body; only pages have page headers", async () => {
   const paths = [
     "/health",
     "/docs",
@@ -178,7 +178,7 @@ test("an extract over the day's items is refused, leaves nothing behind and neve
   expect((await usage(key)).total).toMatchObject({ items: 1, model_calls: 1 });
 });
 
-test("usage is what the answers said: own for a key, everybody's for an admin, with a price", async () => {
+test("usage is the sum of the answers: a key's own, or that of all keys for an admin, with a price", async () => {
   const key = await newKey("reader");
   const answers = [await extract(key, "a"), await extract(key, "b", 2)];
   const inferenceMs = answers.reduce(
@@ -241,7 +241,7 @@ test.each([
   ["from=2026-02-01&to=2026-01-01", "from"],
   ["from=2020-01-01&to=2026-01-01", "from"],
   ["group_by=hour", "group_by"],
-])("usage?%s is 400 and says where", async (query, path) => {
+])("usage?%s is 400 and names the parameter", async (query, path) => {
   const answer = await loop().call(`/v1/usage?${query}`);
   expect(answer.status).toBe(400);
   expect(errorOf(answer)).toMatchObject({ code: "invalid_request", details: { issues: [{ path }] } });

@@ -86,11 +86,11 @@ describe("the schemas of docs/openapi.json", () => {
     ["UploadRequest", UploadRequest, { bytes: 1, path: "a" }, false],
     ["UploadRequest", UploadRequest, { bytes: 0 }, false],
   ];
-  test.each(bodies)("of %s judge a body as the code does", (name, schema, body, right) => {
+  test.each(bodies)("of %s accept and refuse the same bodies as the code", (name, schema, body, right) => {
     expect([schema.safeParse(body).success, fits(name)(body)], JSON.stringify(body)).toEqual([right, right]);
   });
 
-  test("say the forms of ids and keys as the code judges them", () => {
+  test("have the same forms of ids and keys as the code", () => {
     const names = ["a", "A.b_c-1", "", "-a", "a~1", "a~01", "a~1000000", "a/b", "é", "a\n", "a".repeat(128)];
     for (const name of [...names, "a".repeat(101), "a".repeat(129)]) {
       expect(Id.readableIdPattern.test(name), name).toBe(Id.isReadableId(name));

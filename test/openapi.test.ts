@@ -92,7 +92,7 @@ describe("docs/openapi.json", () => {
     expect(await lint(text)).toEqual([]);
   });
 
-  test("the linter does see a reference that leads nowhere", async () => {
+  test("the linter finds a reference that leads nowhere", async () => {
     const broken = text.replace("#/components/schemas/ExtractRequest", "#/components/schemas/Nothing");
     expect(broken).not.toBe(text);
     expect((await lint(broken)).join("\n")).toContain("no-unresolved-refs");

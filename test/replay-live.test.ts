@@ -27,7 +27,7 @@ const again = async (...args: string[]) => {
   return { status, text: stdout + stderr };
 };
 
-test("an item is read again from what its run keeps, by its id or by the file of its artifact", async () => {
+test("an item is read again from the picture that its run keeps, by its id or by the file of its artifact", async () => {
   says("12.00");
   const keys = await batches.keys(2);
   await batches.create({ keys, run_id: "kept" });
@@ -53,12 +53,12 @@ test("an item is read again from what its run keeps, by its id or by the file of
       differences: [{ path: "result.total", stored: "12.00", now: "12.50" }],
     },
   ]);
-  // One picture alone was read each time.
+  // Only one picture was read each time.
   const { items } = (await batches.loop.call("/v1/runs")).body as { items: { counts: { total: number } }[] };
   expect(items.map(({ counts }) => counts.total).toSorted()).toEqual([1, 1, 1, 2]);
 }, 60_000);
 
-test("an extract is read again from its upload, else from the same file; what is not kept is said", async () => {
+test("an extract is read again from its upload, else from the same file; a picture that is not kept is reported", async () => {
   says("1.00");
   const file = cli.file("a.png", await picture(3, "png"));
   cli.file("b.png", await picture(4, "png"));
@@ -76,7 +76,7 @@ test("an extract is read again from its upload, else from the same file; what is
   });
   const seen = await again("inline-1", "--picture", file);
   expect(seen).toMatchObject({ status: 1, text: expect.stringContaining('"1.00" before, "2.00" now') });
-  // What was read again lies in an upload, which its artifact names.
+  // The picture that was read again is in an upload, which its artifact names.
   const readAgain = /read again as (\S+)/.exec(seen.text)?.[1] ?? "";
   expect(await again(readAgain)).toMatchObject({ status: 0 });
   const { body: artifact } = await batches.loop.call(`/v1/debug/artifacts/${readAgain}`);

@@ -12,8 +12,8 @@ import * as Vllm from "#test/support/model-server/vllm";
 import { base64, picture } from "#test/support/pictures";
 
 /*
- * Long receipts and interrupted answers, from the call to the table: what does not fit is reported, and what was read
- * is kept.
+ * Long receipts and interrupted answers, from the call to the table: an answer that does not fit is reported, and the
+ * rows that were read are kept.
  */
 
 const house: Vllm.House = { contextTokens: 32_768 };
@@ -74,7 +74,7 @@ const itemOf = async (runId: string) =>
   ((await loop.call(`/v1/runs/${runId}/items`)).body as { items: Item[] }).items[0];
 const rowsOf = ({ result }: Pick<Extract, "result">) => (Array.isArray(result?.items) ? result.items : []);
 
-test("a receipt of 300 lines is read where the context has the room: two calls, nothing missing", async () => {
+test("a receipt of 300 lines is read if the context has room for it: two calls, no row missing", async () => {
   answers(300);
   const { answer } = await extract("long-1");
   expect(answer.status, answer.text).toBe(200);
@@ -88,7 +88,7 @@ test("a receipt of 300 lines is read where the context has the room: two calls, 
 });
 
 describe("an answer that does not fit", () => {
-  test("is 422 with its numbers; what was read is kept, and a repeat is answered the same without a model call", async () => {
+  test("is 422 with its numbers; the rows that were read are kept, and a repeat gets the same answer without a model call", async () => {
     answers(2_000);
     const { json, answer } = await extract("too-long-1");
     expect(answer.status, answer.text).toBe(422);
@@ -118,7 +118,7 @@ describe("an answer that does not fit", () => {
     expect(model.requests.length).toBe(2);
   });
 
-  test("ends an item with its rows, its numbers and its mark, in lists and in every file", async () => {
+  test("ends an item with its rows, its numbers and its error code, in lists and in every file", async () => {
     answers(2_000);
     await batch("long-run");
     await expect.poll(() => statusOf("long-run"), { timeout: 60_000 }).toBe("succeeded");
@@ -147,7 +147,7 @@ describe("an answer that does not fit", () => {
   });
 });
 
-test("a final failure keeps its details, for who asks later too", async () => {
+test("a final failure keeps its details, also for later readers", async () => {
   const broken = (await picture(900)).subarray(0, -900).toString("base64");
   const { json, answer } = await extract("broken-1", { image_base64: broken });
   expect([answer.status, errorOf(answer).code]).toEqual([400, "invalid_image"]);
@@ -157,7 +157,7 @@ test("a final failure keeps its details, for who asks later too", async () => {
   expect(errorOf(again).details).toEqual(errorOf(answer).details);
 });
 
-test("what the model could not say in any way it was asked is not asked again by the queue", async () => {
+test("if no call of the ladder gave a usable answer, the queue does not ask again", async () => {
   model.respond = () => ModelServer.text("no JSON here");
   await extract("hopeless-1", {}, { prefer: "respond-async" });
   await ended("hopeless-1");
@@ -180,7 +180,7 @@ describe("a server that is shut down with half an answer", () => {
     answers(4);
   }
 
-  test("turns a call into 202, and ends it when the server is back: no attempt, no mark, its tokens counted", async () => {
+  test("turns a call into 202, which ends when the server is back: no attempt and no suspicion is counted, but its tokens are", async () => {
     shutDown();
     const { answer } = await extract("shut-1");
     expect(answer.status, answer.text).toBe(202);
@@ -235,7 +235,7 @@ describe("answers of real length", async () => {
   const path = new URL("../../shared/cases/answers.json", import.meta.url);
   const cases: Case[] = await readFile(path, "utf8").then(JSON.parse, () => []);
   const long = cases.filter(({ expect: { items } }) => items !== undefined);
-  test.skipIf(long.length === 0)("are there to be read: skipped where ../shared/cases is missing", () => {
+  test.skipIf(long.length === 0)("exist: skipped if ../shared/cases is missing", () => {
     expect(long.length).toBeGreaterThan(0);
   });
   for (const each of long) {

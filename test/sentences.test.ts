@@ -12,7 +12,7 @@ import type { Operation } from "#functions/request/operation";
 import * as Functions from "#spec/functions";
 
 const root = resolve(import.meta.dirname, "..");
-/** Wrong input begins like this, so that no answer may contain it. */
+/** Wrong input begins with this text, which no answer may contain. */
 const marker = "zq#sent";
 
 interface Def {
@@ -118,7 +118,7 @@ beforeAll(() => {
   };
 });
 
-describe("what is wrong with a request is said in our own words", () => {
+describe("mistakes in a request are reported in our own words", () => {
   test("whichever bound of whichever schema it breaks", () => {
     const seen = new Set<string>();
     let bounds = 0;

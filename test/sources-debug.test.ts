@@ -133,7 +133,7 @@ describe("debug", () => {
     }
   });
 
-  test("goes along when the call becomes 202", async () => {
+  test("is passed on when the call becomes 202", async () => {
     model.respond = () => ModelServer.json(answered);
     const json = { image_base64: await base64(53), request_id: "debug-later", debug };
     expect((await extract(json, { headers: { prefer: "respond-async" } })).status).toBe(202);

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => at?.close());
 
 describe("an uploaded picture", () => {
-  test("above the inline limit is read from the bucket, and the artifact says so", async () => {
+  test("above the inline limit is read from the bucket, as the artifact shows", async () => {
     const side = 1_400;
     const noise = Buffer.from(
       Uint32Array.from({ length: (side * side * 3) / 4 }, (_, n) => (n * 2_654_435_761) >>> 0).buffer,
@@ -67,7 +67,7 @@ describe("an uploaded picture", () => {
     expect(theirs?.text).not.toContain("upload_");
   });
 
-  test("that was never filled is a mistake that is named, and may be filled and used then", async () => {
+  test("that was never filled is refused with this reason, and can be filled and used later", async () => {
     const bytes = await picture(33);
     const { image_ref, upload_url, headers } = await at.announce(bytes.length);
     const answer = await at.withoutModel(() => at.extract({ image_ref }));
@@ -82,7 +82,7 @@ describe("an uploaded picture", () => {
     expect((await at.extract({ image_ref })).status).toBe(200);
   });
 
-  test("that was replaced behind our back is refused", async () => {
+  test("that was replaced in the bucket after the first read is refused", async () => {
     const { image_ref } = await at.upload(await picture(34));
     expect((await at.extract({ image_ref })).status).toBe(200);
     const object = `inputs/uploads/local-admin/${image_ref.slice("upload_".length)}`;
@@ -167,7 +167,7 @@ describe("an uploaded picture", () => {
   });
 });
 
-describe("a picture that comes otherwise than in JSON", () => {
+describe("a picture that is sent in another form than JSON", () => {
   /** As `curl -F` and a browser send it. */
   async function asForm(bytes: Buffer, fields: Record<string, string>, options: CallOptions = {}) {
     const form = new FormData();
@@ -183,7 +183,7 @@ describe("a picture that comes otherwise than in JSON", () => {
       headers: { "content-type": "image/jpeg", ...headers },
     });
 
-  test("is the same call by each door, by its request_id and by its Idempotency-Key", async () => {
+  test("is the same call in each form, by its request_id and by its Idempotency-Key", async () => {
     const bytes = await picture(41);
     const debug = { max_tokens: 777 };
     const first = await asForm(bytes, { request_id: "door-1", debug: JSON.stringify(debug) });
@@ -227,7 +227,7 @@ describe("a picture that comes otherwise than in JSON", () => {
       .toBe(200);
   });
 
-  test("is refused in words where it cannot be read", async () => {
+  test("is refused with an explanation if it cannot be read", async () => {
     const bytes = await picture(44);
     const json = { "content-type": "application/json" };
     const sayings: [Promise<Answer>, number, string][] = [
@@ -249,7 +249,7 @@ describe("a picture that comes otherwise than in JSON", () => {
 });
 
 describe("exactly one picture", () => {
-  test("is needed: none and two are refused by their names", async () => {
+  test("is required exactly once: none and two are refused with the fields' names", async () => {
     const none = await at.withoutModel(() => at.extract({}));
     expect(none.status).toBe(400);
     expect(issuesOf(none)).toEqual([
@@ -275,7 +275,7 @@ describe("exactly one picture", () => {
   });
 });
 
-describe("what is not a picture of ours", () => {
+describe("a file that is not a supported picture", () => {
   const page = "<html><script>alert(4711)</script></html>";
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text>4711</text></svg>';
   const pngSignature = Buffer.from("89504e470d0a1a0a", "hex");
@@ -356,7 +356,7 @@ describe("what is not a picture of ours", () => {
 });
 
 describe("image_url", () => {
-  test("never leads to us: the host behind it sees no connection, and the answer and the logs no URL", async () => {
+  test("cannot reach our own network: the host behind it gets no connection, and neither the answer nor the logs have the URL", async () => {
     let connections = 0;
     const server = createServer((_request, response) => void response.end("4711"));
     server.on("connection", () => connections++);

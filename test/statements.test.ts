@@ -77,7 +77,7 @@ const messageOf = (run: RunRow, index: number): Window.ItemMessage => ({
 
 describe("every statement that core sends reads few rows, however much history there is", () => {
   // Statements that no other test of core sends to a database of its own; test/support/plans.ts checks them.
-  test("in housekeeping, with something to mend of each kind", async () => {
+  test("in housekeeping, with something to repair of each kind", async () => {
     const { db } = services;
     const lost = await waitingRun(2, { touchedAt: ago(60 * minuteMs) });
     await Window.fill(services, lost.runUid, silent);
@@ -111,7 +111,7 @@ describe("every statement that core sends reads few rows, however much history t
     expect(runs).toMatchObject({ items_requeued: 1, webhooks_ordered: 1 });
   });
 
-  test("in planning, waiting, canceling and giving up", async () => {
+  test("in planning, waiting, canceling and failing", async () => {
     const { db } = services;
     const run = await waitingRun(3);
     await Plan.plan(services, { kind: "plan", run_uid: run.runUid }, { deadline: 0 }, silent);
@@ -136,7 +136,7 @@ describe("every statement that core sends reads few rows, however much history t
     expect((await stores.run(run.runId)).canceled).toBe(2);
   });
 
-  test("in sending again what is lost", async () => {
+  test("in sending lost messages again", async () => {
     const { db } = services;
     const old = ago(600 * minuteMs);
     const run = await waitingRun(1, { touchedAt: old });
@@ -150,7 +150,7 @@ describe("every statement that core sends reads few rows, however much history t
     await Due.postpone(services, run.runUid, soon(), silent);
   });
 
-  test("in looking for the model server", async () => {
+  test("in probing the model server", async () => {
     const { db } = services;
     await Breaker.trip(db, 0);
     const chain = "chain-1";
@@ -214,10 +214,10 @@ describe("and of labels and evaluations", () => {
   });
 });
 
-describe("the look at plans", () => {
+describe("the check of query plans", () => {
   const verdict = (text: string) => fault(text, planOf(text));
 
-  test("refuses what goes through a table, searches by what is not listed, or sorts more than it answers", () => {
+  test("refuses statements that scan a table, use an index that is not listed, or sort more rows than they return", () => {
     expect(verdict("SELECT * FROM extract WHERE task_id = ?")).toBe("goes through extract");
     // With a parameter instead of the literal SQLite does not use the partial index.
     expect(verdict("SELECT * FROM extract WHERE status = ? AND lease_until < ?")).toBe(
@@ -232,7 +232,7 @@ describe("the look at plans", () => {
     expect(verdict(newest.replace("created_at", "total").concat(" LIMIT ?"))).toContain("sorts all of");
   });
 
-  test("is taken at every statement of core, and at none of a test's own", async () => {
+  test("is made for every statement of core, and for none of a test's own", async () => {
     const database = await TestDatabase.start();
     try {
       const all = database.db.query.select().from(extractTable).where(eq(extractTable.taskId, "t"));

@@ -59,7 +59,7 @@ test("a call whose answer was all thinking fails after one call, with a reason, 
   expect(artifact.body).toMatchObject({ raw_model_text: thought, finish_reason: "length" });
 });
 
-test("nor is it in the queue", async () => {
+test("such a call is not repeated in the queue either", async () => {
   all.model.respond = () => thinking;
   const queued = await calls(async () => {
     expect((await extract("queued", { headers: { prefer: "respond-async" } })).status).toBe(202);
@@ -75,7 +75,7 @@ test("nor is it in the queue", async () => {
   });
 });
 
-test("nor are the items of a run", async () => {
+test("the items of a run are not repeated either", async () => {
   all.model.respond = () => thinking;
   const run = await calls(async () => {
     const { run_id } = await all.create({ keys: await all.keys(2) });
@@ -88,7 +88,7 @@ test("nor are the items of a run", async () => {
   );
 });
 
-test("a caller's schema that the server refuses all the same is the caller's mistake, and is sent once", async () => {
+test("a caller's schema that passed the lint and is refused by the server is the caller's mistake, and is sent once", async () => {
   all.model.respond = () =>
     ModelServer.error(400, "The provided JSON schema contains features not supported by xgrammar.");
   const schema = {

@@ -17,7 +17,10 @@ import * as Pdf from "#test/support/pdf";
 import { encrypted } from "#test/support/pdf-encryption";
 import { errorOf, fields, formOf, type Rig, start } from "#test/support/source-loop";
 
-/** PDF and HEIC by every way in and out: that each takes both, up to which size, and how it refuses what cannot be read. */
+/**
+ * PDF and HEIC by every way in and out: each accepts both, up to a documented size, and refuses unreadable files with a
+ * named error.
+ */
 
 let at: Rig;
 let cli: Cli;
@@ -95,7 +98,7 @@ describe.each(kinds)("$name", ({ name, type, kind }) => {
     expect(artifact.input).toMatchObject({ kind, mime_type: type, bytes: bytes.length, pages: 1 });
   });
 
-  test("is read by image_url: what is fetched is the file, up to 20 MiB, and it opens", async () => {
+  test("is read by image_url: the file is fetched, up to 20 MiB, and opened", async () => {
     const tooLarge = { "content-length": String(sizes.imageUrlBytes + 1) };
     const server = http.createServer(({ url }, response) =>
       url === "/large" ? response.writeHead(200, tooLarge).flushHeaders() : response.end(bytes),
@@ -173,7 +176,7 @@ describe("a run over both kinds", () => {
   };
 
   test.each(Object.entries(ways))(
-    "from %s reads them, tells its receiver, and has a row for each",
+    "from %s reads them, calls its webhook, and has a row for each",
     async (way, begin) => {
       const run_id = `both-${Object.keys(ways).indexOf(way)}`;
       const { port } = receiver.address() as AddressInfo;
@@ -200,7 +203,7 @@ describe("a run over both kinds", () => {
     },
   );
 
-  test("from the command line's folder has a row for each in the table that it writes", async () => {
+  test("from a folder of the command line has a row for each in the table that it writes", async () => {
     for (const { name } of kinds) cli.file(`both/${name}`, sample(name));
     const ran = await cli.run(["batch", "both", "--run-id", "by-cli", "--out", "out.csv"], { env: env() });
     expect(ran.status, ran.stderr).toBe(0);
@@ -212,7 +215,7 @@ describe("a run over both kinds", () => {
   });
 });
 
-describe("what cannot be read", () => {
+describe("a file that cannot be read", () => {
   const bill = Pdf.partsOf([{ content: Pdf.lines(["Invoice 4711", "Total 12.00"]) }]);
   const files: Record<string, [bytes: Buffer, status: number, code: string, reason: string | undefined]> = {
     "a PDF without print": [Buffer.from(Pdf.pages([{ content: "" }])), 400, "invalid_image", "blank_page"],
@@ -267,7 +270,7 @@ describe("the sizes of the table in docs/documents.md", () => {
     },
   );
 
-  test("an upload takes a PDF of more than a picture may have, and refuses a picture of that size, whatever it was called", async () => {
+  test("an upload accepts a PDF that is larger than a picture may be, and refuses a picture of that size, whatever its name is", async () => {
     const size = sizes.uploadImageBytes + 1_000_000;
     const large = Buffer.from(
       Pdf.pages([{ content: Pdf.lines(["Invoice 4711", "Total 12.00"]) }], {

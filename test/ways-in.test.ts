@@ -38,7 +38,7 @@ describe("the password of a PDF", () => {
     expect([uploaded.status, uploaded.body]).toMatchObject([200, { result: fields }]);
   });
 
-  test("is asked for where it is missing, and named where it is wrong, also right behind a call that had the right one", async () => {
+  test("is requested if it is missing, and reported if it is wrong, also directly after a call that had the right one", async () => {
     await extract({ password });
     const missing = await at.withoutModel(() => extract({ request_id: "tried" }));
     expect(told(missing)).toEqual([400, "invalid_image", "pdf_encrypted"]);
@@ -74,7 +74,7 @@ describe("the password of a PDF", () => {
     }
   });
 
-  test("is refused in the address, and where it is no password", async () => {
+  test("is refused in the address, and if it is not a valid password", async () => {
     const query = await at.call(`/v1/extract?password=${password}`, {
       method: "POST",
       body: new Uint8Array(pdf),
@@ -97,7 +97,7 @@ describe("the password of a PDF", () => {
     expect(broken.status).toBe(400);
   });
 
-  test("is in no answer, no log, not in the bucket, the database or the queues, in no form that could be searched for", async () => {
+  test("is not in answers, logs, the bucket, the database or the queues, in any form that can be searched for", async () => {
     expect(answers.length).toBeGreaterThan(15);
     const secrets = [
       password,

@@ -10,7 +10,7 @@ import * as Secret from "#core/webhook/secret";
 import { type Batches, open } from "#test/support/batches/batches";
 import { picture } from "#test/support/pictures";
 
-/** What a receiver was sent. */
+/** The calls that a receiver got. */
 interface Received {
   headers: Record<string, string>;
   body: string;
@@ -48,7 +48,7 @@ afterAll(async () => {
   rmSync(pictures, { recursive: true, force: true, maxRetries: 5 });
 });
 
-test("a run over the pictures of DATA_ROOT tells its receiver that it has ended, again after a failure, verifiably", async () => {
+test("a run over the pictures of DATA_ROOT calls its receiver when it has ended, again after a failure, with a valid signature", async () => {
   answers.push(500);
   const made = await batches.made({ run_id: "told", images_dir: "shared", webhook_url: url });
   expect(made.run_id).toBe("told");

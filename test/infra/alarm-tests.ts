@@ -62,7 +62,7 @@ function listTests(stages: () => Stages): void {
 }
 
 function thresholdTests(stages: () => Stages): void {
-  test("alarms ring for what they are named after", () => {
+  test("alarms watch the metric that their name says", () => {
     const alarm = (name: string) =>
       JSON.stringify(resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs);
     expect(alarm("SingleDeadLettersAlarm")).toMatch(/production-SingleDeadLettersQueue.*"threshold":0/);
@@ -97,7 +97,7 @@ function thresholdTests(stages: () => Stages): void {
     );
   });
 
-  test("the alarms of the model look at its slowest calls, and at probes that fail for a quarter of an hour", () => {
+  test("the alarms of the model watch its slowest calls, and probes that fail for a quarter of an hour", () => {
     const alarm = (name: string) =>
       resourceOf(stages().production, "aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs;
     const slow = alarm("ModelSlowAlarm");

@@ -51,7 +51,7 @@ export function bucketTests(stages: () => Stages): void {
     ]);
   });
 
-  test("a bucket of the EU is one in all its parts, and is reached where it exists", () => {
+  test("a bucket of the EU has this jurisdiction in all resources, and is reached at the EU's host", () => {
     const parts = (stage: Synthesis) =>
       ["r2Bucket:R2Bucket", "r2BucketLifecycle:R2BucketLifecycle", "r2BucketCors:R2BucketCors"].map(
         (type) => resourcesOf(stage, `cloudflare:index/${type}`)[0]?.inputs.jurisdiction,
@@ -93,7 +93,7 @@ function elsewhereTests(stages: () => Stages): void {
     expect(stages().production.outputs).not.toHaveProperty("setOnYourBucket");
   });
 
-  test("a stage that moves to another S3 keeps its bucket on R2 as it is, where that is said by its name", () => {
+  test("a stage that moves to another S3 keeps its bucket on R2 unchanged if the setting has the bucket's name", () => {
     const { kept, staging } = stages();
     const parts = (stage: Synthesis) =>
       stage.resources

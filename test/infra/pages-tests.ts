@@ -11,7 +11,7 @@ import type { Stages } from "./stages.ts";
  * once.
  */
 export function pagesTests(stages: () => Stages): void {
-  test("what /docs is made of is copied beside the bundle of its function, the decoder of PDFs beside those that read them", () => {
+  test("the files of /docs are copied beside the bundle of their function, and the decoder of PDFs beside the functions that read them", () => {
     const { production, staging, anna, live } = stages();
     const from = join(root, "node_modules", ".cache", "ocrlty-pages");
     for (const stage of [production, staging, anna, live]) {

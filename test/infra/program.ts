@@ -41,7 +41,10 @@ interface Registration {
   getOutputs(): { toJavaScript(): Record<string, unknown> };
 }
 type Callback = (...answer: unknown[]) => unknown;
-/** What the mocks do not get: which resources are retained on removal, and the outputs of components (their links). */
+/**
+ * Facts that the mocks do not receive: which resources are retained on removal, and the outputs of components (their
+ * links).
+ */
 const { MockMonitor } = require("@pulumi/pulumi/runtime/mocks") as {
   MockMonitor: {
     prototype: {

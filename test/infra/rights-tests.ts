@@ -42,7 +42,7 @@ export function rightsTests(stages: () => Stages): void {
     }
   });
 
-  test("no role of any stage is given AWS's own policies, or a resource with a * but the streams of its log", () => {
+  test("no role of any stage has AWS's own policies, or a resource with a * except the streams of its log", () => {
     eachStage(stages(), (stage, name) => {
       const found = IamTable.statements(stage);
       expect(found.length, name).toBeGreaterThan(specs.length);

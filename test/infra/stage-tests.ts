@@ -106,7 +106,7 @@ function lambdaTests(stages: () => Stages): void {
     });
   });
 
-  test("what the clock calls is neither repeated by Lambda nor kept for later", () => {
+  test("a scheduled call is neither repeated by Lambda nor kept for later", () => {
     eachStage(stages(), (stage, name) => {
       const found = resourcesOf(stage, "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig");
       expect(
@@ -127,9 +127,9 @@ function lambdaTests(stages: () => Stages): void {
   });
 }
 
-/** What tells one stage from another. */
+/** The differences between stages. */
 function nameTests(stages: () => Stages): void {
-  test("production is protected and keeps its bucket; other stages are gone when they are removed", () => {
+  test("production is protected and keeps its bucket; other stages are removed completely", () => {
     const { production, staging, anna } = stages();
     expect(production.app).toMatchObject({ protect: true, removal: "retain" });
     const kept = (stage: Synthesis) =>
@@ -155,7 +155,7 @@ function nameTests(stages: () => Stages): void {
     });
   });
 
-  test("a personal stage lacks alarms, dashboard and what was not asked for, and nothing else", () => {
+  test("a personal stage has everything except alarms, the dashboard and resources that were not requested", () => {
     const { production, staging, anna } = stages();
     const optional =
       /sns|metricAlarm|logMetricFilter|dashboard|R2BucketCors|certificate|domainName|apiMapping|route53|dynamic/i;

@@ -38,7 +38,7 @@ async function start(options: Parameters<typeof open>[0]): Promise<{ batches: Ba
 }
 
 describe("chaos", () => {
-  test("500 items, five times through every window, stores away each time", async () => {
+  test("500 items, five kills in every window, and stores away each time", async () => {
     const storm = await Storm.open({
       timeScale: 1 / 20,
       env: { ITEM_MAX_CONCURRENCY: "8" },
@@ -123,7 +123,7 @@ test("concurrency 32 means 32 at the model server, and never more", async () => 
   await batches.verify("wide");
 });
 
-test("a run of 5,000 items lets one of 20 in after a window at most, and a single extract at once", async () => {
+test("a run of 5,000 items delays a run of 20 by one window at most, and a single extract not at all", async () => {
   const { batches, key } = await start({ env: { ITEM_MAX_CONCURRENCY: "8" } });
   batches.model.respond = () => answer(50);
   console.info(await fairness(batches, { large: 5_000, concurrency: 8, serviceMs: 50, key }));

@@ -133,7 +133,7 @@ describe.skipIf(missing !== undefined)("a client that was generated from docs/op
     if (extract.schema_ok && extract.task_id === "receipt_fields_v1") extract.result.items;
   `;
 
-  test("openapi-typescript with openapi-fetch: compiles, refuses fields that a task has not, and does all of it", async () => {
+  test("openapi-typescript with openapi-fetch: compiles, refuses fields that a task does not have, and runs the whole program", async () => {
     await node(bin("openapi-typescript", "bin", "cli.js"), [document, "-o", "api.d.ts"]);
     expect(await compile("fetch", Programs.openapiFetch)).toBe("");
     expect((await compile("fetch-wrong", Programs.openapiFetch + wrong)).match(/error TS\d+/g)).toHaveLength(
@@ -142,7 +142,7 @@ describe.skipIf(missing !== undefined)("a client that was generated from docs/op
     expect(await runs("fetch")).toEqual(expected);
   });
 
-  test("@hey-api/openapi-ts: compiles, refuses fields that a task has not, and does all of it", async () => {
+  test("@hey-api/openapi-ts: compiles, refuses fields that a task does not have, and runs the whole program", async () => {
     await node(bin("@hey-api", "openapi-ts", "bin", "run.js"), ["-i", document, "-o", "hey"]);
     expect(await compile("hey-api", Programs.heyApi)).toBe("");
     expect((await compile("hey-api-wrong", Programs.heyApi + wrong)).match(/error TS\d+/g)).toHaveLength(2);

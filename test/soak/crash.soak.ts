@@ -49,7 +49,7 @@ describe("the queue's worker is killed", () => {
     expect(done.asked).toBe(3);
   });
 
-  test("by the same picture every time: it ends after five claims, readable, and may be sent again", async () => {
+  test("at the same picture every time: the extract ends after five claims, is readable, and may be sent again", async () => {
     const done = await victim.run("model", 5);
     expect(done.asked).toBe(5);
     expect(done.row).toMatchObject({ status: "retryable", errorCode: "internal" });

@@ -93,7 +93,7 @@ async function ended(): Promise<void> {
   db.client.close();
 }
 
-/** What an evaluation says, without its own names and times: the figures, and the bytes of the samples. */
+/** An evaluation without its own ids and times: the figures, and the bytes of the samples. */
 async function measured(gtId: unknown): Promise<string> {
   const ordered = await loop.call("/v1/evals", { json: { run_id: "measured", gt_id: gtId } });
   expect(ordered.status, ordered.text).toBe(202);
@@ -127,14 +127,14 @@ describe("an evaluation whose worker is killed", () => {
   }, 120_000);
 
   test.each(Object.entries(moments))(
-    "when %s: the message comes back, and what is evaluated then is the same byte for byte",
+    "when %s: the message comes back, and the evaluation has the same bytes",
     async (_, moment) => {
       at = moment;
       killed = 0;
       const begun = loop.events("evaluation_end").length;
       expect(await measured(gtId)).toBe(undisturbed);
       expect(killed).toBe(1);
-      // The killed worker did not end it, unless it was dead only after it had.
+      // The killed worker did not end the evaluation, unless it was killed just after that.
       expect(loop.events("evaluation_end").length - begun).toBeLessThanOrEqual(1);
     },
   );

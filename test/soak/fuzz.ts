@@ -152,7 +152,7 @@ function objectOf(schema: Schema, pool: Pool, depth: number): fc.Arbitrary<unkno
     });
 }
 
-/** A body that is useful more often than one in a thousand: one way in, and some real pictures. */
+/** A body that is often useful: one source of the picture, and some real pictures. */
 function sensible(operation: Operation, body: unknown, pictures: readonly string[], n: number): unknown {
   if (typeof body !== "object" || body === null || n % 12 === 0) return body;
   const given = body as Record<string, unknown>;

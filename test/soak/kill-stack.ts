@@ -57,7 +57,7 @@ export async function killStack(
           }),
         ),
       );
-      // What is killed is the work of calls; the look would only take the time of a busy machine.
+      // The look is off, because it would only take time on a busy machine; the test kills the work of calls.
       const send = (id: string) =>
         request(stack, "/v1/extract", {
           ...{ request_id: id, image_base64: calls.get(id)?.picture, look: false },

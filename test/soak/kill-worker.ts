@@ -112,7 +112,7 @@ export async function start(): Promise<Victim> {
       };
       try {
         const answer = await loop.call("/v1/extract", {
-          // What is killed is the work of the queue; the look would only take the time of a busy machine.
+          // The look is off, because it would only take time on a busy machine; the test kills the work of the queue.
           json: { image_base64: picture, request_id: id, look: false },
           headers: { prefer: "respond-async" },
         });

@@ -9,8 +9,8 @@ import { pagesOf, sheet } from "#test/support/sheets";
 import { tiffOf } from "#test/support/tiff";
 
 /*
- * Documents of 50 pages on the loop, whose worker is killed by SIGKILL in the middle, again and again. Two pages go into a
- * call, and a worker hands over to itself after four calls.
+ * Documents of 50 pages on the loop; the worker is killed with SIGKILL repeatedly in the middle. A call has two pages,
+ * and a worker hands over to the next after four calls.
  */
 
 const pages = 50;
@@ -24,7 +24,7 @@ let inFlight = 0;
 let most = 0;
 
 beforeAll(async () => {
-  // Ten different pages, again and again: a page is known by its width, and each call says which it saw.
+  // Ten different pages, repeated. A page is recognized by its width, and each call's answer names its pages.
   const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => sheet(1_024 + (index + 1) * 32)));
   bytes = tiffOf(Array.from({ length: pages }, (_, index) => ten[index % 10] as Buffer));
   let count = 0;
@@ -63,7 +63,7 @@ function killAt(functionName: "single" | "item", calls: readonly number[]): { ki
       .find((one) => one.functionName === functionName && one.state === "busy");
     if (busy === undefined || !batches.loop.lambda.killInstance(busy.pid)) return false;
     done.kills += 1;
-    // The call is answered: of two workers it may be the other one that died.
+    // The call is answered, because the killed worker may be that of another document.
     return false;
   };
   return done;
@@ -82,7 +82,7 @@ async function extracted(requestId: string): Promise<{ artifact: Artifact; calls
   return { artifact: answer.body as Artifact, calls: batches.model.requests.length - from };
 }
 
-/** What was read, without ids and times. */
+/** The answer without ids and times. */
 const read = ({ result, warnings, raw_model_text, sent_pages, calls }: Artifact) => ({
   ...{ result, warnings, raw_model_text, sent_pages, calls },
 });
@@ -96,7 +96,7 @@ const usage = async () => {
   return { pages: sum("pages"), calls: sum("modelCalls"), items: sum("items") };
 };
 
-test("an extract of 50 pages has the same answer however often its worker is killed, and costs one call a kill", async () => {
+test("an extract of 50 pages has the same answer however often its worker is killed, and each kill costs one call", async () => {
   const whole = await extracted("whole");
   expect(whole.calls).toBe(callsOfOne);
   expect(await usage()).toEqual({ pages, calls: callsOfOne, items: 1 });
@@ -107,11 +107,11 @@ test("an extract of 50 pages has the same answer however often its worker is kil
   expect(again.calls).toBeLessThanOrEqual(whole.calls + killed.kills);
   expect(read(again.artifact)).toEqual(read(whole.artifact));
   expect(await stepsLeft()).toEqual([]);
-  // The calls at which a worker died had no answer, and are nobody's usage.
+  // The calls at which a worker died had no answer, and are not counted as usage.
   expect(await usage()).toEqual({ pages: 2 * pages, calls: 2 * callsOfOne, items: 2 });
 });
 
-test("items of 50 pages beside others: the same, and never more at the model than the run's concurrency", async () => {
+test("items of 50 pages beside others have the same answer, and there are never more calls at the model than the run's concurrency", async () => {
   await Bucket.replace(batches.bucket, Batches.silent, "data/shared/long.tif", {
     ...{ body: bytes, contentType: "image/tiff" },
   });
@@ -147,7 +147,7 @@ test("items of 50 pages beside others: the same, and never more at the model tha
   ]);
 });
 
-test("a run that is canceled in the middle of a document ends with the step, and leaves nothing of it", async () => {
+test("a run that is canceled in the middle of a document ends with the current step, and leaves no objects of it", async () => {
   const reached = Promise.withResolvers<void>();
   const from = batches.model.requests.length;
   onCall = () => {

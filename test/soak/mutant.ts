@@ -13,7 +13,7 @@ export type Edit = readonly [from: string, to: string];
 
 /** The result of one run of the tests. */
 export interface Outcome {
-  /** What `npm test` would have said. */
+  /** The result that `npm test` would have had. */
   readonly isGreen: boolean;
   readonly passed: readonly string[];
   readonly failed: readonly string[];

@@ -9,18 +9,18 @@ const health = `  { method: "GET", path: "/health", `;
 const noAssume =
   'args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });';
 
-const called = /whoever works on a queue is called as queues\.ts says/;
+const called = /a queue's worker is called as queues\.ts says/;
 const routed = /each have an operation in their function/;
-const offered = /every function's file is there and offers its handler/;
+const offered = /every function's file is there and exports its handler/;
 const sized = /has the memory, time, runtime and architecture of functions\.ts/;
 const gateway = /the gateway leaves CORS to the functions, is throttled/;
 const rights = /a function may send to the queues that functions\.ts names/;
 const queue = /every queue is what queues\.ts says/;
 const kept = /production is protected and keeps its bucket/;
-const clock = /what the clock calls is neither repeated by Lambda/;
+const clock = /a scheduled call is neither repeated by Lambda/;
 
 export const mutations: Mutation[] = [
-  // The four changes that were asked for.
+  // The four changes that a deployment must never have.
   [
     "visibility is five minutes, the time of one picture",
     "spec/queues.ts",
@@ -75,7 +75,7 @@ export const mutations: Mutation[] = [
     "spec/jurisdiction.ts",
     'return where === "default"',
     'return where !== "nowhere"',
-    /a bucket of the EU is one in all its parts/,
+    /a bucket of the EU has this jurisdiction/,
   ],
   [
     "a secret's value in the functions' environment",
@@ -89,7 +89,7 @@ export const mutations: Mutation[] = [
     "spec/settings.ts",
     vllmKey,
     "",
-    /whatever is named like a secret is one/,
+    /every variable with a name like a secret is a secret/,
     [`    "VLLM_MODEL",\n`, `    "VLLM_MODEL",\n    "VLLM_API_KEY",\n`],
   ],
   [
@@ -126,7 +126,7 @@ export const mutations: Mutation[] = [
     "spec/queues.ts",
     "maxReceiveCount: 100",
     "maxReceiveCount: 10",
-    /nothing is given up before a hundred receives/,
+    /no message is given up before a hundred receives/,
   ],
   [
     "the deployed queue's receives alone",
@@ -140,7 +140,7 @@ export const mutations: Mutation[] = [
     "spec/queues.ts",
     `function: "plan", batchSize: 1`,
     `function: "plan", batchSize: 10`,
-    /a call holds one message/,
+    /a call has one message/,
   ],
   [
     "calls at once without a limit",
@@ -162,7 +162,7 @@ export const mutations: Mutation[] = [
     "spec/functions.ts",
     "timeoutMs: 50_000",
     "timeoutMs: 70_000",
-    /what the clock calls has ended before it is called again/,
+    /a scheduled function has ended before it is called again/,
   ],
   [
     "the clock's call repeated by Lambda",
@@ -176,7 +176,7 @@ export const mutations: Mutation[] = [
     "infra/functions.ts",
     `recursiveLoop: "Allow"`,
     `recursiveLoop: "Terminate"`,
-    /messages that order further messages are no loop/,
+    /Lambda allows messages that order further messages/,
   ],
   // The gateway.
   ["the gateway's own, empty CORS", "infra/api.ts", "args.corsConfiguration = undefined;", "", gateway],
@@ -215,7 +215,7 @@ export const mutations: Mutation[] = [
     "spec/functions.ts",
     "maxBundleKb: 180",
     "maxBundleKb: 900",
-    /no budget of a function behind routes is above/,
+    /the budget of a function behind routes is at most/,
   ],
   [
     "source maps with sources",
@@ -237,7 +237,7 @@ export const mutations: Mutation[] = [
     "infra/functions.ts",
     "resources: on.map(",
     `resources: actions.includes("sqs:SendMessage") ? ["*"] : on.map(`,
-    /no role of any stage is given AWS's own policies, or a resource with a \*/,
+    /no role of any stage has AWS's own policies, or a resource with a \*/,
   ],
   [
     "one more queue to send to",
@@ -258,7 +258,7 @@ export const mutations: Mutation[] = [
     "infra/functions.ts",
     "args.managedPolicyArns = [];",
     "",
-    /no role of any stage is given AWS's own policies/,
+    /no role of any stage has AWS's own policies/,
   ],
   ["roles for the whole account", "infra/functions.ts", noAssume, "", rights],
   [
@@ -266,7 +266,7 @@ export const mutations: Mutation[] = [
     "spec/functions.ts",
     `links: ["database", "bucket", "queues", "webhook"],\n    sends: ["later"]`,
     `links: ["database", "bucket", "queues", "webhook", "pod"],\n    sends: ["later"]`,
-    /the key of the rented GPU is linked to no function/,
+    /the keys of rented GPUs are linked to the pod's manager alone/,
   ],
   // Stages.
   ["production not protected", "sst.config.ts", "protect: isProduction", "protect: false", kept],
@@ -275,14 +275,14 @@ export const mutations: Mutation[] = [
     "infra/bucket.ts",
     `Object.hasOwn($cli.state.version, "Bucket")`,
     "false",
-    /keeps its bucket on R2 as it is/,
+    /keeps its bucket on R2 unchanged/,
   ],
   [
     "another bucket than the one that is named",
     "infra/bucket.ts",
     `checked("S3_BUCKET", bucket)`,
     `checked("S3_BUCKET", "other")`,
-    /another S3 is settings/,
+    /another S3 needs only settings/,
   ],
   ["the bucket goes with its stage", "infra/bucket.ts", `$app.removal !== "remove"`, "false", kept],
   [
@@ -290,13 +290,13 @@ export const mutations: Mutation[] = [
     "infra/alarms.ts",
     "alarmActions: [topic.arn]",
     "alarmActions: []",
-    /every alarm has somebody to tell/,
+    /every alarm has a receiver/,
   ],
   [
     "uploads dropped while runs need them",
     "spec/lifecycle.ts",
     "/ 1000 + 14 * day",
     "/ 1000",
-    /the bucket drops what is not meant to stay/,
+    /the bucket's own rules delete temporary files/,
   ],
 ];

@@ -1,7 +1,7 @@
 /*
  * A real vLLM (test/soak/vllm): smoke, every task, a batch whose server is killed and comes back, an answer that is
- * aborted, what is too long, a family that thinks, pictures by address, and the proxy of docs/gpu.md. What the scripted
- * servers of the other tests say is compared with it.
+ * aborted, what is too long, a family that thinks, pictures by address, and the proxy of docs/gpu.md. The answers of
+ * the scripted servers of other tests are compared with it.
  */
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`vLLM ${Vllm.version}, Qwen3-VL`, () => {
     },
   );
 
-  test("the scripted servers of the tests answer in its shapes, errors in its words", async () => {
+  test("the scripted servers of the tests have its answers' shapes and its errors' texts", async () => {
     const scripted = await ModelServer.start({ model: plain.name, apiKey: server.key, maxModelLen: 8_192 });
     try {
       await Shapes.compare(
@@ -99,7 +99,7 @@ describe.skipIf(missing !== undefined)(`vLLM ${Vllm.version}, Qwen3-VL`, () => {
     }
   });
 
-  test("a batch whose server is killed and comes back: nothing is lost, and no attempt is spent on it", async () => {
+  test("a batch whose server is killed and comes back: nothing is lost, and no attempt is counted", async () => {
     const keys = await batches.keys(24);
     await batches.create({ keys, run_id: "killed", concurrency: 4 });
     const some = async () => (await batches.row("killed")).succeeded;
@@ -111,11 +111,11 @@ describe.skipIf(missing !== undefined)(`vLLM ${Vllm.version}, Qwen3-VL`, () => {
     const done = await batches.ended("killed", 600_000);
     expect(done.counts).toMatchObject({ succeeded: keys.length, failed: 0 });
     const items = await batches.verify("killed");
-    // A lost connection after the picture was sent makes an item a suspect, not an attempt poorer.
+    // A lost connection after the picture was sent makes the item a suspect, and does not count as an attempt.
     expect(items.map(({ attempts }) => attempts)).toEqual(keys.map(() => 1));
   });
 
-  test("an answer that the server aborts as it stops is asked for again, and is whole", async () => {
+  test("an answer that the server aborts when it stops is asked for again, and is complete then", async () => {
     const keys = await batches.keys(4);
     await batches.create({ keys, run_id: "stopped", concurrency: 4, task_id: "receipt_v1" });
     await expect
@@ -129,7 +129,7 @@ describe.skipIf(missing !== undefined)(`vLLM ${Vllm.version}, Qwen3-VL`, () => {
 
   const nginx = existsSync("/usr/sbin/nginx") ? "/usr/sbin/nginx" : undefined;
   test.skipIf(nginx === undefined)(
-    "behind the proxy of docs/gpu.md: read, guarded (needs nginx)",
+    "behind the proxy of docs/gpu.md pictures are read and other paths are protected (needs nginx)",
     async () => {
       const dir = await mkdtemp(join(tmpdir(), "ocrlty-nginx-"));
       const conf = (await readFile(join(packageRoot, "docs", "gpu", "nginx.conf"), "utf8"))
@@ -239,7 +239,7 @@ describe.skipIf(missing !== undefined)(`vLLM ${Vllm.version}, answers that do no
     expect(artifact.attempts.length).toBeLessThanOrEqual(4);
   });
 
-  test("what is too long is refused in the words that the scripted servers use", async () => {
+  test("a prompt that is too long is refused with the same text as by the scripted servers", async () => {
     const target = { url: server.url, key: server.key };
     const words = (said: Shapes.Said) =>
       (said.body as { error: { message: string } }).error.message.replace(/\d+/g, "N");

@@ -6,7 +6,7 @@ import { type Answer, type CallOptions, startLoop, type TestLoop } from "./loop.
 import * as ModelServer from "./model-server/model-server.ts";
 import { base64 } from "./pictures.ts";
 
-/** What the scripted model reads in every picture. */
+/** The answer of the scripted model for every picture. */
 export const fields = {
   total: "12.00",
   subtotal: "10.00",

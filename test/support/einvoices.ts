@@ -20,7 +20,7 @@ const tax = (rate: string, base: string, amount: string) =>
   `<ram:ApplicableTradeTax><ram:CalculatedAmount>${amount}</ram:CalculatedAmount><ram:TypeCode>VAT</ram:TypeCode>
  <ram:BasisAmount>${base}</ram:BasisAmount><ram:RateApplicablePercent>${rate}</ram:RateApplicablePercent></ram:ApplicableTradeTax>`;
 
-/** As ZUGFeRD 2 and Factur-X write it. */
+/** The invoice as ZUGFeRD 2 and Factur-X. */
 export const cii = `<?xml version="1.0" encoding="UTF-8"?>
 <rsm:CrossIndustryInvoice xmlns:rsm="${ns}:CrossIndustryInvoice:100" xmlns:ram="${ns}:ReusableAggregateBusinessInformationEntity:100" xmlns:udt="${ns}:UnqualifiedDataType:100">
 <rsm:ExchangedDocumentContext><ram:GuidelineSpecifiedDocumentContextParameter><ram:ID>urn:cen.eu:en16931:2017</ram:ID></ram:GuidelineSpecifiedDocumentContextParameter></rsm:ExchangedDocumentContext>
@@ -50,7 +50,7 @@ ${line("Manual", "4.0", "10", "7", "40.0")}
  <ram:GrandTotalAmount>149.90</ram:GrandTotalAmount><ram:TotalPrepaidAmount>49.90</ram:TotalPrepaidAmount><ram:DuePayableAmount>100.00</ram:DuePayableAmount></ram:SpecifiedTradeSettlementHeaderMonetarySummation>
 </ram:ApplicableHeaderTradeSettlement></rsm:SupplyChainTradeTransaction></rsm:CrossIndustryInvoice>`;
 
-/** The same as ZUGFeRD 1 wrote it. */
+/** The same invoice as ZUGFeRD 1. */
 export const zugferd1 = cii
   .replaceAll("SpecifiedTradeSettlementHeaderMonetarySummation", "SpecifiedTradeSettlementMonetarySummation")
   .replaceAll("SpecifiedTradeSettlementLineMonetarySummation", "SpecifiedTradeSettlementMonetarySummation")
@@ -72,7 +72,7 @@ const ublLine = (name: string, quantity: string, price: string, rate: string, am
 const ublTax = (rate: string, base: string, amount: string) =>
   `<cac:TaxSubtotal>${cbc("TaxableAmount", base)}${cbc("TaxAmount", amount)}<cac:TaxCategory><cbc:Percent>${rate}</cbc:Percent></cac:TaxCategory></cac:TaxSubtotal>`;
 
-/** The same in UBL 2. */
+/** The same invoice in UBL 2. */
 export const ubl = `<?xml version="1.0"?>
 <Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2" xmlns:cac="urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2" xmlns:cbc="urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2">
 <cbc:CustomizationID>urn:cen.eu:en16931:2017</cbc:CustomizationID><cbc:ID>RE-2026/0117</cbc:ID><cbc:IssueDate>2026-11-03</cbc:IssueDate><cbc:DueDate>2026-12-03</cbc:DueDate>

@@ -14,7 +14,7 @@ import * as EndedRun from "#test/support/ended-run";
 import { recording, silent } from "#test/support/test-bucket";
 
 export const MiB = 1024 * 1024;
-/** As small as the protocol allows. */
+/** The smallest part that the protocol allows. */
 export const small: Write.Sizes = { partBytes: 5 * MiB, rows: 50, reads: 4 };
 export const ample = () => ({ deadline: Date.now() + 60_000 });
 

@@ -1,13 +1,14 @@
 import sharp from "sharp";
 
 /*
- * Long receipts for scripted model servers, which read from a picture which lines it shows: beside each line of print its
- * number stands as three pale bars, whose blue is told apart also after the picture was scaled and compressed.
+ * Long receipts for scripted model servers, which find out from a picture which lines it shows. The number of each
+ * printed line is drawn beside it as three pale bars, whose blue can be read even after the picture was scaled and
+ * compressed.
  */
 
 const [bar, margin, print] = [{ wide: 60, high: 16 }, 8, { left: 210, wide: 400, pitch: 24, size: 17 }];
 const width = print.left + print.wide + margin;
-/** Of the blue of a bar: one octal digit each. */
+/** The blue values of a bar, one for each octal digit. */
 const levels = { digit: 8, step: 20, most: 228 };
 const bars = [64, 8, 1].map((worth, at) => ({ worth, left: margin + at * (bar.wide + 6) }));
 
@@ -37,13 +38,13 @@ export async function longPaper(lines: readonly Line[]): Promise<Buffer> {
 }
 
 interface Shown {
-  /** The numbers of the lines that are there in full height, from 0. */
+  /** The numbers of the lines that are completely visible, from 0. */
   lines: number[];
-  /** Lines of which a part is there. */
+  /** The numbers of lines that are partly visible. */
   broken: number;
 }
 
-/** What a picture shows of long paper, in whatever size it was sent. */
+/** The lines of long paper that a picture shows, in whatever size it was sent. */
 export async function shownOn(bytes: Uint8Array): Promise<Shown> {
   const { data, info } = await sharp(bytes).removeAlpha().raw().toBuffer({ resolveWithObject: true });
   const scale = info.width / width;

@@ -13,7 +13,7 @@ export interface Encryption {
   owner?: string;
 }
 
-/** What the catalog's keys and all strings and streams are encrypted by. */
+/** The encryption of the catalog's entries and of all strings and streams. */
 interface Sealed {
   /** Entries of the trailer's /Encrypt. */
   dict: string;
@@ -42,7 +42,7 @@ const hash = (name: string, ...parts: Uint8Array[]) =>
 /** Everything is permitted. */
 const permissions = -4;
 
-/** Algorithm 2, step a: what passwords are filled up with. */
+/** Algorithm 2, step a: the padding of passwords. */
 const padding = Buffer.from("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a", "hex");
 const padded = (password: string) => Buffer.concat([latin1(password), padding]).subarray(0, 32);
 

@@ -1,5 +1,6 @@
 /*
- * Writes small PDFs for tests: classic cross-reference table, nothing compressed, so that each can be read.
+ * Writes small PDFs for tests: with a classic cross-reference table and nothing compressed, so that a person can read
+ * them.
  */
 
 /** An object: its text, or a stream's dictionary (without its brackets and its length) and data. */

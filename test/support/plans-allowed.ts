@@ -1,6 +1,7 @@
 /*
- * What statements may read (test/support/plans.ts). A new entry needs a reason why the number of rows does not grow with history:
- * with what was ever extracted, run or uploaded. Where there is none, the statement needs another index, or another form.
+ * The reads that statements may do (test/support/plans.ts). A new entry needs a reason why the number of rows does not
+ * grow with the number of past extracts, runs and uploads. Without such a reason, the statement needs another index or
+ * another form.
  */
 
 /** Tables with few rows, whatever happens. */
@@ -17,7 +18,9 @@ const window = "a run's items that are with workers or in the queue: at most wha
 const open = "work that has not ended";
 
 /**
- * What they may search by: index and columns as EXPLAIN QUERY PLAN names them (an index alone: gone through), and how many rows these select. "in order:" is for the first rows in the index's order only, never all of them.
+ * The allowed searches: index and columns as EXPLAIN QUERY PLAN names them (an index without columns is read
+ * completely), and how many rows they select. "in order:" is for the first rows in the index's order only, never all of
+ * them.
  */
 export const bounds: Readonly<Record<string, string>> = {
   "INTEGER PRIMARY KEY rowid=?": "rows that a subquery under a LIMIT has named",

@@ -7,9 +7,9 @@ import { bounds, small } from "./plans-allowed.ts";
 
 /*
  * No statement of the product may read more rows because there is more history: a database that bills rows read would
- * cost more every month, and a minute's housekeeping would take ever longer. Every test that opens a database of its own
- * (test/support/test-database.ts) therefore asks SQLite how it would carry out each statement that core sends, and fails at the first
- * one that would go through a table, or that would select rows of which nobody has said how many there can be.
+ * cost more every month, and a minute's housekeeping would take ever longer. Every test that opens a database of its
+ * own (test/support/test-database.ts) therefore asks SQLite how it would carry out each statement that core sends, and
+ * fails at the first one that would scan a table, or select rows whose number is not bounded in plans-allowed.ts.
  */
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -20,7 +20,7 @@ const sites = new Set<string>();
 
 let explainer: DatabaseSync | undefined;
 
-/** An empty database with the schema of the migrations: plans do not depend on rows, as nobody runs ANALYZE. */
+/** An empty database with the schema of the migrations: plans do not depend on rows, because ANALYZE is never run. */
 function migrated(): DatabaseSync {
   const db = new DatabaseSync(":memory:");
   const folder = join(root, "core", "db", "migrations");
@@ -38,9 +38,9 @@ export function planOf(sql: string): string[] {
 
 /**
  * What is wrong with a plan; undefined when nothing is.
- * - A table may be gone through (SCAN) only where it is small, by a partial index of the list, or under a LIMIT in the
- *   order of an index of the list.
- * - What is searched must be on the list, with a reason why the rows that its columns select are few.
+ * - A table may be scanned (SCAN) only if it is small, by a partial index of the list, or under a LIMIT in the order of
+ *   an index of the list.
+ * - A search must be on the list, with a reason why its columns select few rows.
  */
 export function fault(sql: string, plan: readonly string[]): string | undefined {
   const inOrder =
@@ -59,18 +59,18 @@ export function fault(sql: string, plan: readonly string[]): string | undefined 
     if (/^SEARCH \S+ USING (?:COVERING )?INDEX \S+$/.test(line)) continue;
     const found = /^SEARCH \S+ (?:EXISTS )?USING (?:COVERING )?(?:INDEX )?(.+?) \((.+)\)/.exec(line);
     if (found === null && table !== "") continue;
-    if (found === null) return `is carried out in a way that test/support/plans.ts cannot judge: ${line}`;
+    if (found === null) return `is executed in a way that test/support/plans.ts cannot judge: ${line}`;
     const [, by = "", columns = ""] = found;
     const key = `${by} ${columns.replaceAll(" AND ", " ")}`;
     const bound = bounds[key];
-    if (bound === undefined) return `searches ${key}, of which test/support/plans-allowed.ts says nothing`;
+    if (bound === undefined) return `searches ${key}, which is not in test/support/plans-allowed.ts`;
     if (bound.startsWith("in order:") && !inOrder)
       return `sorts all of ${key}, of which it may read the first rows only`;
   }
   return undefined;
 }
 
-/** What a statement makes for itself, and lists that came with it. */
+/** Temporary tables of the statement, and lists in its parameters. */
 const passing = /^(CONSTANT|json_each|seen|mine|descendant|keys|\(subquery-\d+\))$/;
 
 /** The first frame behind core/db/database.ts: who sent the statement; undefined for tests' own statements. */

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import * as Task from "#core/task/task";
 import type { TestLoop } from "./loop.ts";
 
-/** What a scripted model "reads" from the picture; must never be seen in a log. */
+/** The text in a scripted model's answer, which must never be in a log. */
 export const canary = "CANARY-7Q2Z";
 
 /** A result with the canary in every field that may hold text. */
@@ -18,7 +18,7 @@ export const fields = {
 };
 
 /**
- * Searches everything that the stack has logged for what must not be there: recognised text, prompts, pictures, keys,
+ * Searches everything that the stack has logged for what must not be there: recognized text, prompts, pictures, keys,
  * signed addresses, addresses of servers.
  */
 export function expectPrivate(loop: TestLoop, secrets: string[] = []): void {

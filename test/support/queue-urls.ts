@@ -1,7 +1,7 @@
 import type { Queues } from "#core/queue/queue";
 import type { QueueServer } from "#local/queue/server";
 
-/** Where the queues of a server are, by their names; empty for those that it does not have. */
+/** The addresses of a server's queues by their names; empty for queues that it does not have. */
 export function queueUrls({ queues }: Pick<QueueServer, "queues">): Queues["urls"] {
   const urlOf = (name: keyof Queues["urls"]) => queues[name]?.url ?? "";
   return {

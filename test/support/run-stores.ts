@@ -18,7 +18,7 @@ import { queueUrls } from "./queue-urls.ts";
 import * as TestBucket from "./test-bucket.ts";
 import * as TestDatabase from "./test-database.ts";
 
-/** Everything that making a run touches, over its real protocol. */
+/** The stores and queues that are used to make a run, over their real protocols. */
 export interface Stores {
   services: RunStores;
   bucket: TestBucket.TestBucket;
@@ -27,7 +27,7 @@ export interface Stores {
   orders(): number;
   /** An upload that was announced and filled. */
   upload(body: string, options?: { keyId?: string; kind?: "image" | "manifest" }): Promise<string>;
-  /** Puts another object where an upload lies. */
+  /** Replaces the object of an upload. */
   swap(ref: string, body: string): Promise<void>;
   runs(): Promise<RunRow[]>;
   run(runId: string, keyId?: string): Promise<RunRow>;
@@ -114,7 +114,7 @@ export async function open(): Promise<Stores> {
   };
 }
 
-/** What a call failed with. */
+/** The error of a call. */
 export async function failure(work: Promise<unknown>): Promise<AppError> {
   return work.then(
     () => {

@@ -73,7 +73,7 @@ export async function start(): Promise<RunPodServer> {
     return { status: 200, body: JSON.stringify(pod()) };
   }
 
-  /** More than is read of it, as the real one; its variables are secrets. */
+  /** The answer has more fields than the product reads, like the real one; its variables are secrets. */
   const pod = () => ({
     id: podId,
     name: "ocrlty-gpu",

@@ -8,7 +8,7 @@ export interface Scripted {
   headers?: Record<string, string>;
   /** An object is sent as JSON. */
   body?: unknown;
-  /** Takes over: hangs, resets, whatever. */
+  /** A function that handles the request itself: it may hang or reset the connection. */
   handle?(request: IncomingMessage, response: ServerResponse): void;
 }
 

@@ -18,7 +18,7 @@ export async function sheets(count: number, blank: readonly number[] = []): Prom
   return tiffOf(await Promise.all(pages));
 }
 
-/** A TIFF of one page, as wide as said, which takes more tokens than a legible page needs. */
+/** A TIFF of one page with this width, which takes more tokens than a legible page needs. */
 export async function sheet(width: number, blank = false): Promise<Buffer> {
   const pixels = Buffer.alloc(width * height, 250);
   if (!blank)

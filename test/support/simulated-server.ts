@@ -70,7 +70,7 @@ const cronMs = 60_000;
 /** Between two calls of a slot: claim, commit, the queue. */
 const gapMs = 150;
 
-/** Plays a scene to its end. */
+/** Simulates a scene to its end. */
 export function play(scene: Scene): Played {
   return new Play(scene).all();
 }

@@ -66,7 +66,7 @@ function callsOf(loop: TestLoop, model: ModelServer.ModelServer) {
   const extract = (json: Record<string, unknown>, options: CallOptions = {}) =>
     call("/v1/extract", { ...options, json });
 
-  /** Runs what must not reach the model. */
+  /** Runs calls that must not reach the model. */
   async function withoutModel(run: () => Promise<Answer>): Promise<Answer> {
     const before = model.requests.length;
     const answer = await run();

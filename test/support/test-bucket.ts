@@ -31,7 +31,7 @@ export function recording(): { log: Log; lines: Fields[] } {
   return { log, lines };
 }
 
-/** A bucket on the local loop's S3, with a prefix, so that a forgotten one shows. */
+/** A bucket on the local loop's S3, with a prefix, so that code that forgets the prefix fails. */
 export async function start(options: { prefix?: string } = {}): Promise<TestBucket> {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-s3-"));
   const calls: S3Server.RequestInfo[] = [];

@@ -34,7 +34,7 @@ interface Call {
 const times = {
   ...Limits.times(1),
   webhookTimeoutMs: 1_000,
-  // Nothing is held back, so that what was ordered can be seen at once.
+  // Messages are not delayed, so that tests see them at once.
   webhookDelaysMs: [0, 0, 0, 0],
 };
 
@@ -119,7 +119,7 @@ async function openQueues(dir: string) {
   return { queueServer, queues };
 }
 
-/** The messages that were ordered, and with that taken. */
+/** Receives and returns the messages that were ordered. */
 async function takeAll({ client, urls }: Queues): Promise<Message[]> {
   const command = new ReceiveMessageCommand({
     QueueUrl: urls.later,

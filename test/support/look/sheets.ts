@@ -5,7 +5,7 @@ import { foldsOf, type Paper, paperOf, type Random, random, tableOf, tone, worn 
  * places, turned by any angle, of several sizes, on a table or on the white lid of a scanner.
  */
 
-/** What the receipts lie on: a dark or patterned table, a bright even one, white like the paper. */
+/** The background: a dark or patterned table, a bright plain one, or white like the paper. */
 export type Ground = "table" | "bright" | "white";
 
 export interface Sheet {

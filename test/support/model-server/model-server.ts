@@ -8,7 +8,7 @@ export type { ChatBody, Received } from "./received.ts";
 export { contextTooLong } from "./too-long.ts";
 
 /*
- * A scripted model server: OpenAI's protocol over real HTTP on 127.0.0.1, doing whatever a test asks for.
+ * A scripted model server: OpenAI's protocol over real HTTP on 127.0.0.1, which answers as a test defines.
  *
  *   const server = await ModelServer.start({ respond: (request, n) => ModelServer.json({ total: "12.00" }) });
  *   server.url        "http://127.0.0.1:<port>/v1"
@@ -134,7 +134,7 @@ export const error = (
   ...(more.delayMs === undefined ? {} : { delayMs: more.delayMs }),
 });
 
-/** What vLLM says before a request reaches its API: a wrong key, an unknown path. */
+/** vLLM's answers before a request reaches its API: a wrong key, an unknown path. */
 const refused = (status: number, body: object): Behavior => ({
   kind: "status",
   status,

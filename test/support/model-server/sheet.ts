@@ -10,7 +10,7 @@ export interface Wish {
   mostTokens?: number;
   usualTokens?: number;
   maxPixels?: number;
-  /** Of the page. */
+  /** The size of the page. */
   size?: [number, number];
 }
 
