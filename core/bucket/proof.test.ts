@@ -40,7 +40,7 @@ test("a bucket that refuses the second write has proven it, and nothing is left 
   expect(await left()).toEqual([]);
 });
 
-test("one that overwrites is found out", async () => {
+test("a bucket that overwrites is recognized", async () => {
   expect(await Proof.prove(forgetful, log)).toMatchObject({ ok: false, error: "overwritten" });
   expect(await left()).toEqual([]);
 });
