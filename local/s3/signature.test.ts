@@ -159,7 +159,7 @@ describe("signatures", () => {
     expect(await words({ "x-amz-acl": "public-read" })).toContain("Leave out every x-amz- header");
     expect(await words({}, { to: url.slice(0, url.indexOf("&")) })).toContain("in single quotes");
     expect(await words({})).toBe(undefined);
-    expect(await words({})).toContain("an upload takes one PUT");
+    expect(await words({})).toContain("an upload accepts one PUT");
   });
 
   test("a presigned URL is valid from its date to its end, not before and not after", async () => {
