@@ -268,6 +268,17 @@ function slowModelAlarm(alarm: Alarm): void {
   });
 }
 
+/** The pod's manager looks each minute, and more often while something is going on. */
+function podAlarms(alarm: Alarm): void {
+  const on = (name: string, alarmDescription: string, metric: string, evaluationPeriods: number) =>
+    alarm(name, { alarmDescription, threshold: 0, evaluationPeriods, ...withoutStat(own(metric, "Sum")) });
+  on("PodFailedAlarm", "Work waits and the pod cannot be started", metrics.podFailed, 2);
+  on("PodNoCapacityAlarm", "Work waits and no GPU is free for the pod", metrics.podNoCapacity, 3);
+  on("PodOrphanAlarm", "The pod is up without work, or cannot be stopped", metrics.podOrphan, 2);
+  on("PodBudgetAlarm", "The pod has used up what it may run or cost today", metrics.podBudget, 1);
+  on("PodProviderAlarm", "The pod's provider refuses the key or does not answer", metrics.podProvider, 2);
+}
+
 /** An alarm on a single metric has `statistic` in place of `stat`. */
 function withoutStat<T extends { stat: string }>({ stat, ...rest }: T) {
   return { ...rest, statistic: stat };
@@ -281,5 +292,6 @@ if ($app.stage === "production" || $app.stage === "staging") {
   clockAlarm(alarm);
   workAlarms(alarm);
   slowModelAlarm(alarm);
+  if (process.env.POD_MANAGER === "on") podAlarms(alarm);
   dashboard();
 }

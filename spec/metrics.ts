@@ -26,4 +26,10 @@ export const metrics = {
   keyShare: "KeyShare",
   /** How many secrets (settings and API keys) expire within 14 days; only written while there are any. */
   expiringSecrets: "ExpiringSecrets",
+  /** 1 for each look of the pod's manager that found what an alarm of the pod is about; only with POD_MANAGER=on. */
+  podFailed: "PodFailed",
+  podNoCapacity: "PodNoCapacity",
+  podOrphan: "PodOrphan",
+  podBudget: "PodBudget",
+  podProvider: "PodProvider",
 } as const;

@@ -60,6 +60,18 @@ export function stateOf(row: Row | undefined, now: number): State {
   return retryAfterMs > 0 ? { kind: "open", retryAfterMs } : { kind: "due" };
 }
 
+/** Why the model server is not asked although it may answer, in the result of `statement`. */
+export function holdIn(result: Parameters<typeof Database.rows>[1]): Hold | undefined {
+  return Database.rows(breakerTable, result)[0]?.hold ?? undefined;
+}
+
+/** Reads that, and notes the address of the model server. */
+export async function hold(db: Database.Db): Promise<Hold | undefined> {
+  const [result] = await Database.batch(db, [statement(db)], "read");
+  stateOf(Database.rows(breakerTable, result)[0], Date.now());
+  return holdIn(result);
+}
+
 /** Opens it, or keeps it open, until `retryAfterMs` from now. */
 export async function trip(db: Database.Db, retryAfterMs: number): Promise<void> {
   const now = Date.now();

@@ -27,6 +27,7 @@ export const podSessionTable = sqliteTable(
   },
   (table) => [
     index("pod_session_time").on(table.startedAt),
+    index("pod_session_ended").on(table.endedAt),
     index("pod_session_open").on(table.startedAt).where(sql`ended_at IS NULL`),
   ],
 );

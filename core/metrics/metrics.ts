@@ -45,6 +45,15 @@ export function expiringSecrets(count: number): void {
   publish((metrics) => metrics.addMetric(names.expiringSecrets, MetricUnit.Count, count));
 }
 
+/** What the pod's manager found at a look, by the name of its alarm. */
+export function pod(alarm: "failed" | "no_capacity" | "orphan" | "budget" | "provider"): void {
+  const name = {
+    ...{ failed: names.podFailed, no_capacity: names.podNoCapacity, orphan: names.podOrphan },
+    ...{ budget: names.podBudget, provider: names.podProvider },
+  }[alarm];
+  publish((metrics) => metrics.addMetric(name, MetricUnit.Count, 1));
+}
+
 /** No evidence about the quality of reading: the cause was an outage, the deadline, or the picture itself. */
 const noVerdict: readonly Code[] = ["inference_unavailable", "inference_timeout", "storage_unavailable"];
 

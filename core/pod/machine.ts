@@ -32,8 +32,10 @@ function candidates({ chosenId }: Pick<Memory, "chosenId">, { podIds }: Pick<Rul
 }
 
 /** The pod to look at; undefined if none is named. */
-export function current(memory: Pick<Memory, "chosenId" | "podId">, rules: Rules): string | undefined {
+export function current(memory: Memory, rules: Rules): string | undefined {
   const ids = candidates(memory, rules);
+  // The next start begins with the first, which the operator may have changed.
+  if (memory.state === "stopped" && memory.refusals + memory.failures === 0) return ids[0];
   return memory.podId !== null && ids.includes(memory.podId) ? memory.podId : ids[0];
 }
 

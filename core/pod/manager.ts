@@ -2,11 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as Address from "#core/breaker/address";
 import * as Probe from "#core/breaker/probe";
 import type * as Config from "#core/config";
-import type { PodSessionRow } from "#core/cost/pod-session.sql";
 import type * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Id from "#core/id";
 import type { Log } from "#core/log";
+import * as Metrics from "#core/metrics/metrics";
 import type { Queues } from "#core/queue/queue";
 import { probe } from "#core/vision/probe";
 import type { Times } from "#spec/limits";
@@ -15,6 +15,7 @@ import type { PodRow } from "./pod.sql.ts";
 import { kindOf, type Provider } from "./provider.ts";
 import type { Rules } from "./rules.ts";
 import type * as Settings from "./settings.ts";
+import { spentOf } from "./spent.ts";
 import type { Seen, Sight, Step } from "./step.ts";
 import * as Store from "./store.ts";
 import { warmUp } from "./warm-up.ts";
@@ -78,10 +79,19 @@ export async function tick(manager: Manager, holder: string): Promise<"busy" | "
   await tell(manager, before, step);
   if (step.order !== undefined)
     await order(manager, holder, { ...step, memory: { ...step.memory, sessionId } }, seen);
-  const { state } = step.memory;
-  const isSteady =
-    state === "ready" || (step.order === undefined && state === "stopped" && !survey.work.waiting);
-  return isSteady ? "steady" : "busy";
+  return isSteady(step, survey.work.waiting, now + looksEachMs) ? "steady" : "busy";
+}
+
+/** The manager is called each minute. */
+const looksEachMs = 60_000;
+
+/** Whether nothing is to be seen before the next call. */
+function isSteady({ memory, order }: Step, isWaited: boolean, next: number): boolean {
+  const { state, retryAt } = memory;
+  if (order !== undefined) return false;
+  if (state === "stopped" && !isWaited) return true;
+  const pauses = state === "failed" || state === "no_capacity";
+  return state === "ready" || (pauses && (retryAt?.getTime() ?? 0) > next);
 }
 
 function rulesOf({ settings, times }: Manager): Rules {
@@ -133,19 +143,6 @@ async function isServing(manager: Manager, row: PodRow, sight: Sight): Promise<b
   return row.state === "ready" || (await warmUp(server, times.podWarmUpMs));
 }
 
-/** Hours and dollars of this UTC day. */
-function spentOf(sessions: readonly PodSessionRow[], now: number, rate: number | undefined): Seen["spent"] {
-  const hour = 3_600_000;
-  const day = Math.floor(now / (24 * hour)) * 24 * hour;
-  const spans = sessions.map(({ startedAt, endedAt, ratePerHour }) => {
-    const until = Math.min(endedAt?.getTime() ?? now, now);
-    const hours = Math.max(0, until - Math.max(startedAt.getTime(), day)) / hour;
-    return { hours, dollars: hours * (ratePerHour ?? rate ?? 0) };
-  });
-  const sum = (of: "hours" | "dollars") => spans.reduce((total, span) => total + span[of], 0);
-  return { hours: sum("hours"), dollars: sum("dollars") };
-}
-
 /** The median: one start that downloads the weights says nothing about the next. */
 function usual(starts: readonly number[]): number | undefined {
   return starts.toSorted((a, b) => a - b)[Math.floor((starts.length - 1) / 2)];
@@ -186,8 +183,10 @@ async function tell(
   // Whether a new pod would find a GPU is the operator's next question.
   const new_pod_finds_gpu =
     alarms.includes("no_capacity") && podId !== null ? await provider.capacity?.(podId) : undefined;
-  for (const alarm of alarms)
+  for (const alarm of alarms) {
     log.warn("pod_alarm", { alarm, state, reason, pod_id: podId, new_pod_finds_gpu });
+    Metrics.pod(alarm);
+  }
   if (hold !== undefined) return;
   Address.note(memory.address);
   if (before.state !== "ready") await Probe.ensure({ db, queues, times }, log);

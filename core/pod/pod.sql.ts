@@ -7,7 +7,15 @@ const count = (name: string) => integer(name).notNull().default(0);
  * `loading`: the pod runs, and its model server does not serve yet. `failed`: the last start came to nothing, or the pod
  * cannot be used. `no_capacity`: the provider has no GPU for it now.
  */
-const states = ["stopped", "starting", "loading", "ready", "stopping", "failed", "no_capacity"] as const;
+export const states = [
+  "stopped",
+  "starting",
+  "loading",
+  "ready",
+  "stopping",
+  "failed",
+  "no_capacity",
+] as const;
 
 /** The pod that the manager starts and stops: one row, written by whoever holds its lease (core/pod/store.ts). */
 export const podTable = sqliteTable("pod", {

@@ -20,16 +20,17 @@ import * as OpenItems from "#core/run/dispatch/open-items";
 import * as Usage from "#core/usage/usage";
 import { initial } from "./machine.ts";
 import { type PodRow, podTable as pod } from "./pod.sql.ts";
+import { dayOf } from "./spent.ts";
 import type { Step, Work } from "./step.ts";
 
 /* The manager's row and its sessions. Only the holder of the lease writes what the manager knows. */
 
 const name = "gpu";
-const row = eq(pod.name, name);
+/** The condition of the one row. */
+export const row = eq(pod.name, name);
 
 /** Starts of which the usual duration is made. */
 const startsCounted = 5;
-const dayMs = 24 * 3_600_000;
 /** The manager looks each minute. What was going on in a longer pause is not known. */
 const mostBetweenLooksMs = 120_000;
 const lastLook = sql`(SELECT coalesce(${pod.lookedAt}, ${Number.MAX_SAFE_INTEGER}) FROM ${pod} WHERE ${row})`;
@@ -44,6 +45,23 @@ interface Survey {
   starts: number[];
 }
 
+/** Makes the row if there is none. */
+export function made(db: Database.Db, now: number) {
+  return db.query
+    .insert(pod)
+    .values({ name, ...initial(now) })
+    .onConflictDoNothing();
+}
+
+/** Reads the sessions that were up at some time of this UTC day. */
+export function today(db: Database.Db, now: number) {
+  const since = new Date(dayOf(now));
+  return db.query
+    .select()
+    .from(session)
+    .where(or(isNull(session.endedAt), gt(session.endedAt, since)));
+}
+
 /**
  * Takes the lease, or extends it, and reads everything in one round trip.
  * @returns undefined if another manager has it. @throws AppError `storage_unavailable`.
@@ -54,12 +72,8 @@ export async function take(
   { now, leaseMs }: { now: number; leaseMs: number },
 ): Promise<Survey | undefined> {
   const free = or(isNull(pod.holder), eq(pod.holder, holder), sql`coalesce(${pod.leaseUntil}, 0) < ${now}`);
-  const day = Math.floor(now / dayMs) * dayMs;
-  const { taken, work, today, starts } = await Database.batch(db, {
-    made: db.query
-      .insert(pod)
-      .values({ name, ...initial(now) })
-      .onConflictDoNothing(),
+  const found = await Database.batch(db, {
+    made: made(db, now),
     // Before the look of now is noted.
     busy: db.query
       .update(session)
@@ -77,10 +91,7 @@ export async function take(
       .where(and(row, free))
       .returning(),
     work: Database.statement(workOf(now)),
-    today: db.query
-      .select()
-      .from(session)
-      .where(or(isNull(session.endedAt), gt(session.endedAt, new Date(day)))),
+    today: today(db, now),
     starts: db.query
       .select()
       .from(session)
@@ -88,8 +99,8 @@ export async function take(
       .orderBy(desc(session.startedAt))
       .limit(startsCounted),
   });
-  const [mine] = Database.rows(pod, taken);
-  const seen = work.rows[0];
+  const [mine] = Database.rows(pod, found.taken);
+  const seen = found.work.rows[0];
   if (mine === undefined || seen === undefined) return undefined;
   return {
     pod: mine,
@@ -98,8 +109,8 @@ export async function take(
       waiting: Number(seen.waiting) === 1,
       calls: Number(seen.calls),
     },
-    today: Database.rows(session, today),
-    starts: Database.rows(session, starts).map(
+    today: Database.rows(session, found.today),
+    starts: Database.rows(session, found.starts).map(
       ({ startedAt, readyAt }) => (readyAt?.getTime() ?? 0) - startedAt.getTime(),
     ),
   };

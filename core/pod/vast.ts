@@ -73,7 +73,10 @@ async function order(api: Api.Api, id: string, state: "running" | "stopped"): Pr
     throw new AppError("inference_unavailable", "the instance's machine has no free GPU: try again later", {
       details: { reason: noGpu },
     });
-  if (done?.success !== false && ![400, 409].includes(answer.status)) throw Api.refused(names, answer);
+  // Other refusals have a status of their own, or 200 with `success: false`.
+  const { status } = answer;
+  const isOrders = status === 400 || status === 409 || (status < 300 && done?.success === false);
+  if (!isOrders) throw Api.refused(names, answer);
   throw new AppError("conflict", `Vast.ai refuses to make the instance ${state}`, {
     details: { reason: "pod_refuses" },
   });

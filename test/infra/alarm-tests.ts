@@ -16,6 +16,9 @@ export function alarmTests(stages: () => Stages): void {
   dashboardTests(stages);
 }
 
+/** Only with POD_MANAGER=on, as production has it. */
+const podAlarms = ["Failed", "NoCapacity", "Orphan", "Budget", "Provider"].map((kind) => `Pod${kind}Alarm`);
+
 function listTests(stages: () => Stages): void {
   test("every alarm has a receiver, and names its heading in docs/operate/alarms.md", () => {
     for (const stage of [stages().production, stages().staging]) {
@@ -36,6 +39,7 @@ function listTests(stages: () => Stages): void {
             "RefusedCallsAlarm",
             "KeyShareAlarm",
             "SecretsExpireAlarm",
+            ...(stage === stages().production ? podAlarms : []),
           ],
         ].toSorted(),
       );

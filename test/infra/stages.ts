@@ -28,6 +28,9 @@ export const environments = {
     SINGLE_MAX_CONCURRENCY: "6",
     VLLM_MODEL: "some/model",
     ALARM_EMAIL: "ops@example.com",
+    POD_MANAGER: "on",
+    POD_PROVIDER: "runpod",
+    POD_ID: "xedezhzb9la3ye",
   },
   staging: {
     ...needed,

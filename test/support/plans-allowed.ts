@@ -39,6 +39,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "extract_queued waiting_for=? sent_at<?": open,
   "extract_queued waiting_for=? sent_at=? lease_until<?": open,
   extract_running: open,
+  extract_in_flight: open,
   extract_queued: open,
   extract_without_input: "none: such a row cannot be worked on, and is ended when it is seen",
   "extract_suspect suspects>?": open,
@@ -118,7 +119,7 @@ export const bounds: Readonly<Record<string, string>> = {
   "sqlite_autoindex_model_time_1 session_id=?": "one for each key, task and day of a session",
   "sqlite_autoindex_run_model_time_1 run_uid=?": "one for each session of a run",
   "sqlite_autoindex_pod_session_1 id=?": one,
-  pod_session_open: "in order: the open one",
+  pod_session_open: "one: the session that has not ended",
   "pod_session_time started_at>? started_at<?": "those of at most 400 days",
   "usage_day day=?": "one for each key and task",
   "usage_day day>? day<?": "one for each key, task and day of at most 400",
@@ -141,6 +142,11 @@ export const bounds: Readonly<Record<string, string>> = {
   "webhook_due_key key_id>?": "the next key with a call that is due",
   "webhook_due_sent key_id=? sent_until>?": "a key's calls that are under way",
   "sqlite_autoindex_setting_1 name=?": one,
+
+  "sqlite_autoindex_pod_1 name=?": one,
+  pod_session_time: page,
+  "pod_session_ended ended_at=?": "one: the session that has not ended",
+  "pod_session_ended ended_at>?": "sessions that ended today",
 
   "sqlite_autoindex_ground_truth_1 gt_id=?": one,
   ground_truth_list: page,

@@ -1,0 +1,1 @@
+CREATE INDEX `pod_session_ended` ON `pod_session` (`ended_at`);
