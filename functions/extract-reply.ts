@@ -20,11 +20,11 @@ export function withPreference(
 /** An outcome as an answer: 200 with the extract, or 202 with the address to poll. */
 export function answer(outcome: Outcome): Reply {
   if (outcome.kind === "running") {
-    const { running } = outcome;
+    const { running, retryAfterS = pollAfterS } = outcome;
     return {
       status: 202,
       body: running,
-      headers: { Location: running.poll_url, "Retry-After": String(pollAfterS) },
+      headers: { Location: running.poll_url, "Retry-After": String(retryAfterS) },
     };
   }
   return {

@@ -25,7 +25,7 @@ export function lines(
     [
       "model",
       loop.modelPid() === undefined
-        ? `${loop.env.VLLM_MODEL ?? "the default model"} at VLLM_BASE_URL`
+        ? `${loop.env.VLLM_MODEL ?? "the default model"} ${loop.env.POD_MANAGER === "on" ? "in the managed pod, which is started when work waits" : "at VLLM_BASE_URL"}`
         : "the stand-in local-ocr, as VLLM_BASE_URL is not set",
       ...model,
     ],

@@ -134,7 +134,7 @@ export const functions = {
     timeoutMs: httpTimeoutMs,
     links: ["database", "bucket", "queues"],
     sends: ["plan", "urgent"],
-    maxBundleKb: 800,
+    maxBundleKb: 806,
   },
   // Reads and stores up to 100 MiB of labels as a stream: parsing takes a whole vCPU.
   groundTruths: {
@@ -235,6 +235,14 @@ export const functions = {
     links: ["database", "queues", "model", "pod"],
     sends: ["urgent"],
     maxBundleKb: 640,
+  },
+  // Shows the pod and takes the operator's orders: one SQL round trip. It has no key of a provider.
+  adminPod: {
+    handler: "functions/api/pod.handler",
+    memoryMb: 512,
+    timeoutMs: 10_000,
+    links: ["database"],
+    maxBundleKb: 350,
   },
   // Lists and reads artifacts; packs up to 16 MiB of them in one call.
   debug: {

@@ -75,6 +75,10 @@ export const routes = [
   { method: "GET", path: "/v1/evals/{eval_id}/diff/{other_id}", function: "evals", access: "debug:run" },
   { method: "DELETE", path: "/v1/evals/{eval_id}", function: "evals", access: "debug:run" },
   { method: "GET", path: "/v1/usage", function: "usage", access: "extract:run" },
+  { method: "GET", path: "/v1/admin/pod", function: "adminPod", access: "admin:pod" },
+  { method: "PUT", path: "/v1/admin/pod", function: "adminPod", access: "admin:pod" },
+  { method: "POST", path: "/v1/admin/pod/start", function: "adminPod", access: "admin:pod" },
+  { method: "POST", path: "/v1/admin/pod/stop", function: "adminPod", access: "admin:pod" },
   {
     method: "GET",
     path: "/v1/debug/artifacts",

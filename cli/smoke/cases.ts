@@ -281,6 +281,44 @@ const debug: Case[] = [
   },
 ];
 
+const withoutPod = (bench: Bench) =>
+  bench.scopes.includes("admin:pod") ? undefined : "the key lacks admin:pod";
+
+/** No order: a smoke test starts and stops no GPU. */
+const pod: Case[] = [
+  {
+    name: "the managed pod",
+    route: "GET /v1/admin/pod",
+    skip: withoutPod,
+    request: () => ({ path: "/v1/admin/pod" }),
+    // 409: POD_MANAGER is off.
+    wants: { status: [200, 409] },
+  },
+  {
+    name: "no pod's id",
+    route: "PUT /v1/admin/pod",
+    skip: withoutPod,
+    request: () => ({ method: "PUT", path: "/v1/admin/pod", body: { pod_id: "../secrets" } }),
+    wants: { status: 400, code: "invalid_request" },
+  },
+  {
+    name: "a start without a key",
+    route: "POST /v1/admin/pod/start",
+    as: "nobody",
+    skip: withoutKeys,
+    request: () => ({ method: "POST", path: "/v1/admin/pod/start" }),
+    wants: refused,
+  },
+  {
+    name: "a stop without a key",
+    route: "POST /v1/admin/pod/stop",
+    as: "nobody",
+    skip: withoutKeys,
+    request: () => ({ method: "POST", path: "/v1/admin/pod/stop" }),
+    wants: refused,
+  },
+];
+
 const written: readonly Case[] = [
   ...system,
   ...keys,
@@ -293,6 +331,7 @@ const written: readonly Case[] = [
   ...evals,
   ...refusals,
   ...debug,
+  ...pod,
   ...modelServer,
 ];
 

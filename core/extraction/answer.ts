@@ -11,8 +11,11 @@ import * as Row from "./row.ts";
 
 export type Outcome =
   | { kind: "done"; answer: Schema.Extract; replayed: boolean }
-  /** `away`: the model server does not answer, so waiting does not help. */
-  | { kind: "running"; running: Schema.Running; away?: boolean };
+  /**
+   * `away`: the model server does not answer, so waiting does not help. `retryAfterS`: when a pod that is not ready is
+   * expected to be; undefined where no manager says so.
+   */
+  | { kind: "running"; running: Schema.Running; away?: boolean; retryAfterS?: number | undefined };
 
 const pollUrl = (requestId: string) => `/v1/extracts/${requestId}`;
 

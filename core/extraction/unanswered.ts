@@ -11,6 +11,7 @@ import { usedOf } from "#core/reading/used";
 import type * as Source from "#core/source/source";
 import type { Debug } from "#core/task/override";
 import * as Answer from "./answer.ts";
+import { isHeld } from "./away.ts";
 import { handOver } from "./handover.ts";
 import * as Password from "./password.ts";
 import * as Row from "./row.ts";
@@ -86,7 +87,10 @@ export async function toQueue(
     return end(error ?? failure);
   }
   log.info("handed_over", { waiting_for: how.waitingFor, cut_off: how.cutOff });
-  return { kind: "running", running: Answer.running(row.requestId), away: how.waitingFor !== null };
+  // Only a pod's manager says when the model server will answer.
+  const retryAfterS = error !== undefined && isHeld(error) ? error.retryAfterS : undefined;
+  const away = how.waitingFor !== null;
+  return { kind: "running", running: Answer.running(row.requestId), away, retryAfterS };
 }
 
 /** Ends an attempt without a model call; only the row records it. */

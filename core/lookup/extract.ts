@@ -1,6 +1,8 @@
-import type { Db } from "#core/db/database";
+import * as Breaker from "#core/breaker/breaker";
+import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
 import * as Answer from "#core/extraction/answer";
+import { extractTable } from "#core/extraction/extract.sql";
 import * as Row from "#core/extraction/row";
 import * as Id from "#core/id";
 import type { Principal } from "#core/key/key";
@@ -23,10 +25,16 @@ export async function get(
   if (!Id.isReadableId(input.requestId)) throw notFound();
   const { requestId: id, log } = input;
   const keyId = visibleKey(principal, input.keyId, { log, action: "read", what: "extract", id });
-  const row = id.includes("~") ? await itemRow(stores.db, keyId, id) : await Row.find(stores.db, keyId, id);
+  const isItem = id.includes("~");
+  const { row, hold } = isItem
+    ? { row: await itemRow(stores.db, keyId, id) }
+    : await find(stores.db, keyId, id);
   if (row === undefined || row.status === "deleting" || row.status === "deleted") throw notFound();
   const alive = row.status === "running" && (row.input !== null || row.leaseUntil.getTime() > Date.now());
-  if (row.status === "queued" || alive) return { kind: "running", running: Answer.running(row.requestId) };
+  if (row.status === "queued" || alive) {
+    const retryAfterS = hold && row.status === "queued" ? secondsUntil(hold.readyAt) : undefined;
+    return { kind: "running", running: Answer.running(row.requestId), retryAfterS };
+  }
   const artifact = await Answer.storedOf(stores, input.log, row);
   if (artifact !== undefined) {
     const answer = answerOf(artifact);
@@ -41,10 +49,27 @@ export async function get(
   return { kind: "done", answer: Answer.fromRow(row), replayed: true };
 }
 
+const secondsUntil = (time: number) => Math.max(1, Math.ceil((time - Date.now()) / 1000));
+
+/** The row, and what a pod's manager says of the model server, in one round trip. */
+async function find(
+  db: Database.Db,
+  keyId: string,
+  requestId: string,
+): Promise<{ row: Answer.Stored | undefined; hold?: ReturnType<typeof Breaker.holdIn> }> {
+  const statements = { row: Row.byId(db, keyId, requestId), breaker: Breaker.statement(db) };
+  const found = await Database.batch(db, statements, "read");
+  return { row: Database.rows(extractTable, found.row)[0], hold: Breaker.holdIn(found.breaker) };
+}
+
 /**
  * An item of a run, read as an extract. An item that was canceled before it began is a failure without a model call.
  */
-async function itemRow(db: Db, keyId: string, requestId: string): Promise<Answer.Stored | undefined> {
+async function itemRow(
+  db: Database.Db,
+  keyId: string,
+  requestId: string,
+): Promise<Answer.Stored | undefined> {
   const found = await Run.itemBy(db, keyId, requestId);
   if (found === undefined) return undefined;
   const { run, item } = found;

@@ -1,4 +1,7 @@
 import * as z from "zod";
+import * as Address from "#core/breaker/address";
+import * as Breaker from "#core/breaker/breaker";
+import type { Hold } from "#core/breaker/breaker.sql";
 import * as Bucket from "#core/bucket/bucket";
 import * as Proof from "#core/bucket/proof";
 import type * as Config from "#core/config";
@@ -24,6 +27,10 @@ const ModelCheck = Check.extend({
     .int()
     .optional()
     .meta({ description: "The model's context as the server reports it (vLLM does)." }),
+  waiting_for: z.enum(["pod", "budget"]).optional().meta({
+    description:
+      "The managed pod is not up, or has used up what it may cost today. That is no fault: calls become 202, and the pod is started when work waits.",
+  }),
 }).meta({ id: "ModelServerCheck" });
 
 const ConditionalWrites = z
@@ -78,9 +85,13 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
   let proof: Proof.Proof | undefined;
   let overwrites = false;
   let seen: Probe | undefined;
+  let hold: Hold | undefined;
   const [model, storage, database, queue] = await Promise.all([
     timed(probeTimeoutMs, async (signal) => {
-      seen = await probeModel(dependencies.model(), signal);
+      const model = dependencies.model();
+      if (model.managed) hold = await Breaker.hold(dependencies.db());
+      if (hold !== undefined) return undefined;
+      seen = await probeModel(Address.at(model), signal);
       return seen.ok ? undefined : (seen.error ?? "unavailable");
     }),
     timed(probeTimeoutMs, async (signal) => {
@@ -104,7 +115,11 @@ export async function check(dependencies: Dependencies): Promise<Readiness> {
     checked_at: proof?.at ?? null,
     ...(proof?.error === undefined ? {} : { error: proof.error }),
   };
-  const model_server = { ...model, ...(seen === undefined ? {} : toldBy(seen)) };
+  const model_server = {
+    ...model,
+    ...(seen === undefined ? {} : toldBy(seen)),
+    ...(hold === undefined ? {} : { waiting_for: hold.for }),
+  };
   const checks = {
     ...{ model_server, storage, database, queue },
     ...(database.ok ? { conditional_writes } : {}),

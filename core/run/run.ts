@@ -1,5 +1,7 @@
 import { and, count, desc, eq, getTableColumns, sql } from "drizzle-orm";
 import type * as z from "zod";
+import * as Breaker from "#core/breaker/breaker";
+import type { Hold } from "#core/breaker/breaker.sql";
 import * as Cursor from "#core/cursor";
 import * as Database from "#core/db/database";
 import { AppError } from "#core/error";
@@ -41,11 +43,14 @@ export interface Wanted {
  * The row of a run, and how many of its items workers have.
  * @throws AppError `not_found`, the same for unknown, deleted and other keys' runs; `storage_unavailable`.
  */
-export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunRow; running: number }> {
+export async function find(
+  db: Database.Db,
+  wanted: Wanted,
+): Promise<{ row: RunRow; running: number; hold: Hold | undefined }> {
   const { runId, principal, log, action = "read" } = wanted;
   const keyId = Visible.visibleKey(principal, wanted.keyId, { log, action, what: "run", id: runId });
   const mine = and(eq(run.keyId, keyId), eq(run.runId, wanted.runId));
-  const [rows, running] = await Database.batch(
+  const [rows, running, breaker] = await Database.batch(
     db,
     [
       db.query.select().from(run).where(mine),
@@ -61,24 +66,31 @@ export async function find(db: Database.Db, wanted: Wanted): Promise<{ row: RunR
             eq(item.status, "running"),
           ),
         ),
+      Breaker.statement(db),
     ],
     "read",
   );
   const row = Database.rows(run, rows)[0];
   if (row === undefined || row.state === "deleted") throw notFound();
-  return { row, running: Number(running?.rows[0]?.[0] ?? 0) };
+  return { row, running: Number(running?.rows[0]?.[0] ?? 0), hold: Breaker.holdIn(breaker) };
 }
 
 /** A run as the API returns it. @throws as `find`. */
 export async function get(db: Database.Db, wanted: Wanted): Promise<Run> {
-  const { row, running } = await find(db, wanted);
+  const { row, running, hold } = await find(db, wanted);
   // Only an ended run can be evaluated.
   const latest = row.finishedAt === null ? undefined : await Evaluation.latestOf(db, row.runUid);
   return {
-    ...Serialize.run(row, running, wanted.principal.keyId),
+    ...waiting(Serialize.run(row, running, wanted.principal.keyId), hold),
     cost: await Cost.of(db, row, latest?.summary?.canonical.documents_right),
     eval: latest === undefined ? null : evalOf(latest, wanted.principal.keyId),
   };
+}
+
+/** A run that waits because of a ceiling of the pod's manager says so. */
+function waiting(answer: Run, hold: Hold | undefined): Run {
+  const isSpent = answer.waiting_for !== null && hold?.for === "budget";
+  return isSpent ? { ...answer, waiting_for: "budget" } : answer;
 }
 
 /** A summary of the run's newest evaluation. */
@@ -132,7 +144,8 @@ export async function list(
   // One query for each state, because only then an index gives the order.
   const states = query.status === undefined ? [undefined] : statesOf[query.status];
   const pages = states.map((state) => pageOf(db, { ...query, keyId, after, state }));
-  const results = await Database.batch(db, pages, "read");
+  const [breaker, ...results] = await Database.batch(db, [Breaker.statement(db), ...pages], "read");
+  const hold = Breaker.holdIn(breaker);
   const rows = results
     .flatMap((result) =>
       Database.rows(run, result).map((row, i) => ({ row, running: Number(result.rows[i]?.running) })),
@@ -147,7 +160,7 @@ export async function list(
   ]);
   if (shown.length === 0 && after === undefined) await Known.demand(db, query);
   return {
-    items: shown.map(({ row, running }) => Serialize.run(row, running, query.principal.keyId)),
+    items: shown.map(({ row, running }) => waiting(Serialize.run(row, running, query.principal.keyId), hold)),
     next_cursor,
   };
 }

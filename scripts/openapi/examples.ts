@@ -131,6 +131,7 @@ export function examples(): Partial<Record<RouteKey, Examples>> {
     },
     "POST /v1/ground_truths/from_run": { request: { name: "november", run_id: "november" } },
     "POST /v1/evals": { request: { run_id: "november", gt_id: "gt_3q2W1x9vT0aZ8yB7cD6eF5gH" } },
+    "PUT /v1/admin/pod": { request: { pod_id: "xedezhzb9la3ye" } },
     "GET /v1/extracts/{request_id}": { responses: { 200: extract(), 202: running } },
   };
 }

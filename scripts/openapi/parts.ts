@@ -331,6 +331,7 @@ const tags: Record<string, Tag> = {
   usage: { tag: "Usage", description: "Tokens, seconds and cost." },
   ground_truths: { tag: "Evaluation", description: "Runs compared with known answers." },
   evals: { tag: "Evaluation", description: "Runs compared with known answers." },
+  admin: { tag: "Pod", description: "The rented GPU that runs only while work waits; scope `admin:pod`." },
   debug: { tag: "Debug", description: "Artifacts as they are stored; only with `DEBUG_MODE=1`." },
 };
 
