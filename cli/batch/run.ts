@@ -213,10 +213,15 @@ export async function wait(context: Context, server: Server, runId: string): Pro
   }
 }
 
+/** What a run waits for, where its name does not say it. */
+const waits: Record<string, string> = { budget: "next day: the pod has used up what it may cost today" };
+
 function noteOf(run: Run): string {
   const { failed } = run.counts;
   return [
-    run.waiting_for ? `waiting for the ${run.waiting_for.replaceAll("_", " ")}` : "",
+    run.waiting_for
+      ? `waiting for the ${waits[run.waiting_for] ?? run.waiting_for.replaceAll("_", " ")}`
+      : "",
     run.status === "planning" || run.status === "finishing" ? run.status : "",
     failed > 0 ? `${failed} failed` : "",
     run.status === "running" && typeof run.concurrency === "object"

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
+import * as ServerOptions from "#cli/batch/options";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
@@ -11,40 +12,100 @@ import * as Settings from "#core/pod/settings";
 import * as Probe from "#core/vision/probe";
 import * as Limits from "#spec/limits";
 import { secrets } from "#spec/settings";
+import * as Managed from "./managed-pod.ts";
 
-interface Options {
+interface Options extends ServerOptions.Common {
   pod?: string;
   wait?: boolean;
-  json?: boolean;
+  none?: boolean;
 }
 
 const about = `
-The pod is --pod, else POD_ID, else the one in VLLM_BASE_URL. RunPod's key is RUNPOD_API_KEY; under \`sst shell\` both come
-from the stage's secrets.`;
+With POD_MANAGER=on, and with --url, --key or --profile, the server is asked, whose manager starts and stops the pod
+(scope admin:pod). Otherwise RunPod is: the pod is --pod, else POD_ID, else the one in VLLM_BASE_URL. RunPod's key is
+RUNPOD_API_KEY; under \`sst shell\` both come from the stage's secrets.`;
 
 const exits = { 0: "done", 2: "usage or RunPod", 130: "interrupted" };
 const stage = "npx sst shell --stage production -- node scripts/launch.mjs ocrlty";
 
-/** `pod status|start|stop`: the rented GPU that the model server runs on. */
+/** `pod status|start|stop|use|watch`: the rented GPU that the model server runs on. */
 export function command(context: Context, done: (status: Exit) => void): Command {
   const pod = new Command("pod").description("the rented GPU: where it stands, start it, stop it");
   Help.add(pod, { about, examples: [`${stage} pod status`], exits });
-  const verb = (name: string, description: string, examples: string[], more: object = {}) =>
-    Help.add(pod.command(name).description(description), { about, examples, exits: { ...exits, ...more } })
-      .option("--pod <id>", "the pod's id (default: POD_ID, else the one in VLLM_BASE_URL)", podId)
-      .option("--json", "the result on one line of JSON");
+  const named = (usage: string, description: string, examples: string[], more: object = {}) =>
+    Help.add(ServerOptions.common(pod.command(usage).description(description), "JSON on one line"), {
+      ...{ about, examples },
+      exits: { ...exits, ...more },
+    });
+  const verb = (...of: Parameters<typeof named>) =>
+    named(...of).option("--pod <id>", "the pod's id (default: POD_ID, else the one in VLLM_BASE_URL)", podId);
   verb("status", "what RunPod says of the pod, and whether its model server answers", [
     `${stage} pod status`,
-  ]).action(async (options: Options) => done(await status(context, options)));
+    "npm run ocrlty -- pod status --url https://api.example.com",
+  ]).action(async (options: Options) =>
+    done(
+      await (isManaged(context, options)
+        ? Managed.order(context, options, "status")
+        : status(context, options)),
+    ),
+  );
   verb("start", "start the pod; from then on it costs money", [`${stage} pod start --wait`], {
     1: "the model server does not serve in time",
   })
     .option("--wait", "until its model server answers, for 15 minutes at most; Ctrl-C leaves the pod on")
-    .action(async (options: Options) => done(await start(context, options)));
+    .action(async (options: Options) =>
+      done(
+        await (isManaged(context, options)
+          ? Managed.order(context, options, "start")
+          : start(context, options)),
+      ),
+    );
   verb("stop", "stop the pod; its disk stays, and waiting work is kept", [`${stage} pod stop`]).action(
-    async (options: Options) => done(await stop(context, options)),
+    async (options: Options) =>
+      done(
+        await (isManaged(context, options)
+          ? Managed.order(context, options, "stop")
+          : stop(context, options)),
+      ),
   );
+  managed(context, named, done);
   return pod;
+}
+
+/** The verbs that only a manager knows. */
+function managed(
+  context: Context,
+  named: (usage: string, description: string, examples: string[]) => Command,
+  done: (status: Exit) => void,
+): void {
+  named("use", "use another pod from the next start on, such as one that was made anew", [
+    "npm run ocrlty -- pod use xedezhzb9la3ye",
+    "npm run ocrlty -- pod use --none",
+  ])
+    .argument("[id]", "the pod's id", podId)
+    .option("--none", "no choice: POD_ID and POD_IDS decide")
+    .action(async (id: string | undefined, options: Options) => {
+      if ((id === undefined) === (options.none !== true))
+        throw new UsageError("name a pod's id, or give --none");
+      done(await Managed.use(context, options, id ?? null));
+    });
+  named("watch", "a line each time something changes, until Ctrl-C", ["npm run ocrlty -- pod watch"]).action(
+    async (options: Options) => {
+      const { podPollMs } = Limits.times(Config.parse("app", context.env).OCRLTY_TIME_SCALE);
+      done(await Managed.watch(context, options, podPollMs));
+    },
+  );
+}
+
+/** Whether the server's manager is asked. @throws UsageError for an option that only RunPod's verbs have. */
+function isManaged(context: Context, options: Options): boolean {
+  const names = [options.url, options.key, options.profile].some((given) => given !== undefined);
+  if (!names && Config.parse("app", context.env).POD_MANAGER !== "on") return false;
+  if (options.pod !== undefined)
+    throw new UsageError("the manager knows its pod: choose another one with `pod use ID`");
+  if (options.wait)
+    throw new UsageError("the manager starts the pod within a minute: see it with `pod watch`");
+  return true;
 }
 
 function podId(text: string): string {
