@@ -16,9 +16,9 @@ import type { Why } from "./auto.ts";
 import type { EvaluateBy } from "./evaluate-by.ts";
 import type { Finishing } from "./finishing.ts";
 import type { Planning } from "./planning.ts";
-import type { WebhookAttempt } from "./schema.ts";
 import type { Skipped } from "./skipped.ts";
 import type { Tags } from "./tags.ts";
+import type { WebhookAttempt } from "./webhook-attempt.ts";
 
 /** From `canceling` on no new work is started; `deleted` keeps the id taken. */
 export const states = [

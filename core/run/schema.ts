@@ -13,6 +13,7 @@ import { RunCost } from "./cost-schema.ts";
 import * as EvaluateBy from "./evaluate-by.ts";
 import { Skipped } from "./skipped.ts";
 import { Tags } from "./tags.ts";
+import { WebhookAttempt } from "./webhook-attempt.ts";
 
 const { inlineManifestLines } = Limits.batches;
 
@@ -239,18 +240,6 @@ const RunError = StoredError.meta({
   id: "RunError",
   description: "Why a run could not be carried out, with `details.issues` of its manifest.",
 });
-
-/** One attempt to deliver a webhook. */
-export const WebhookAttempt = z
-  .object({
-    at: z.iso.datetime(),
-    ok: z.boolean(),
-    status: z.int().nullable().meta({ description: "The answer's HTTP status; null when there was none." }),
-    error: z.string().nullable().meta({ description: "Why there was no answer, in snake_case." }),
-    duration_ms: z.int(),
-  })
-  .meta({ id: "WebhookAttempt" });
-export type WebhookAttempt = z.output<typeof WebhookAttempt>;
 
 /** The answer about a run. */
 export const Run = z

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -9,81 +8,33 @@ import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
-import * as Proof from "#core/bucket/proof";
-import type { Db } from "#core/db/database";
 import type { AppError } from "#core/error";
 import { sweep } from "#core/input/sweep";
-import type { Log } from "#core/log";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
-import * as Limits from "#spec/limits";
-import { credentials, open as openStore, type Store, Bucket as storeBucket } from "#test/support/s3-store";
-import * as TestDatabase from "#test/support/test-database";
+import { Bucket as storeBucket } from "#test/support/s3-store";
+import { bytesOf, log, open, put, type Rig, wish } from "#test/support/upload-rig";
 
-const log: Log = { info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
 const hour = 3_600_000;
 
-let store: Store;
-let database: Awaited<ReturnType<typeof TestDatabase.start>>;
-let db: Db;
-let bucket: Bucket.Bucket;
-let stores: Upload.Stores & { times: Limits.Times };
+let rig: Rig;
+let store: Rig["store"];
+let db: Rig["db"];
+let bucket: Rig["bucket"];
+let stores: Rig["stores"];
 
 beforeAll(async () => {
-  [store, database] = await Promise.all([openStore(), TestDatabase.start()]);
-  db = database.db;
-  bucket = Bucket.open(
-    {
-      ...credentials,
-      bucket: storeBucket,
-      endpoint: store.server.url,
-      region: "auto",
-      prefix: "stage/one",
-      // Uploads are write-once with this setting, too.
-      allowOverwrite: true,
-      presignTtlS: 900,
-      forcePathStyle: true,
-    },
-    5_000,
-  );
-  stores = { db, bucket, times: Limits.times() };
+  rig = await open();
+  ({ store, db, bucket, stores } = rig);
 });
-afterAll(async () => {
-  bucket?.client.destroy();
-  await Promise.all([store?.stop(), database?.close()]);
-});
+afterAll(() => rig?.close());
 
-const bytesOf = (text: string) => Buffer.from(text);
-const wish = (bytes: number, more: Partial<Upload.UploadRequest> = {}): Upload.UploadRequest => ({
-  mime_type: "image/png",
-  kind: "image",
-  bytes,
-  ...more,
-});
-async function announce(bytes: number, more: Partial<Upload.UploadRequest> = {}, keyId = "key-1") {
-  const caller = { keyId, idempotencyKey: undefined };
-  const { upload } = await Upload.create(stores, wish(bytes, more), caller);
-  return { ...upload, image_ref: upload.image_ref ?? "" };
-}
-
-/** Sends exactly these headers; fetch would add others. */
-function put(url: string, headers: Record<string, string>, body: Uint8Array): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const call = request(url, { method: "PUT", headers }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode ?? 0);
-    });
-    call.on("error", reject);
-    // The connection may be closed before the body is sent, because the status has been sent by then.
-    call.end(body);
-  });
-}
-async function filled(text: string, keyId = "key-1") {
-  const upload = await announce(bytesOf(text).length, {}, keyId);
-  expect(await put(upload.upload_url, upload.headers, bytesOf(text))).toBe(200);
-  return upload;
-}
-const read = (ref: string, keyId = "key-1") => Upload.read(stores, log, { ref, keyId });
+const { announce, filled, read, keyOf } = {
+  announce: (...wanted: Parameters<Rig["announce"]>) => rig.announce(...wanted),
+  filled: (...wanted: Parameters<Rig["filled"]>) => rig.filled(...wanted),
+  read: (...wanted: Parameters<Rig["read"]>) => rig.read(...wanted),
+  keyOf: (ref: string) => rig.keyOf(ref),
+};
 async function failure(work: Promise<unknown>): Promise<AppError> {
   return work.then(
     () => {
@@ -91,10 +42,6 @@ async function failure(work: Promise<unknown>): Promise<AppError> {
     },
     (thrown: AppError) => thrown,
   );
-}
-async function keyOf(ref: string): Promise<string> {
-  const rows = await db.query.select().from(uploadTable);
-  return rows.find((row) => row.ref === ref)?.objectKey ?? "";
 }
 
 describe("an announced upload", () => {
@@ -126,44 +73,6 @@ describe("an announced upload", () => {
       objectKey: expect.stringMatching(/^inputs\/uploads\/key-1\/[\w-]{24}$/),
     });
     expect(await store.textOf(`stage/one/${found.objectKey}`)).toBe(text);
-  });
-
-  test("with a declared hash takes these bytes alone, where the bucket compares them", async () => {
-    const text = "the picture";
-    const sha256 = createHash("sha256").update(text).digest("hex");
-    const sum = "x-amz-checksum-sha256";
-    expect((await announce(text.length, { sha256 })).headers, "not tested yet").not.toHaveProperty(sum);
-    for (const checksum of [false, true]) {
-      await Proof.keep(db, { ok: true, at: new Date().toISOString(), checksum });
-      expect(sum in (await announce(text.length, { sha256 })).headers).toBe(checksum);
-    }
-    const { image_ref: ref, upload_url: url, headers } = await announce(text.length, { sha256 });
-    const { [sum]: declared = "", ...others } = headers;
-    expect(Buffer.from(declared, "base64").toString("hex")).toBe(sha256);
-    expect(await put(url, headers, bytesOf("the pichure"))).toBe(400);
-    expect(await put(url, others, bytesOf(text)), "without it").toBe(403);
-    expect(await put(url, headers, bytesOf(text))).toBe(200);
-    const key = await keyOf(ref);
-    expect(await Bucket.head(bucket, log, key, { sha256: true })).toMatchObject({ sha256 });
-    expect(
-      await Bucket.head(bucket, log, await keyOf((await filled("x")).image_ref), { sha256: true }),
-    ).toMatchObject({
-      sha256: null,
-    });
-  });
-
-  test("of data has a declared hash in the same way; another hash is another payload", async () => {
-    await Proof.keep(db, { ok: true, at: new Date().toISOString(), checksum: true });
-    const hashes = ["a", "b"].map((text) => createHash("sha256").update(text).digest("hex"));
-    const [sha256 = "", other = ""] = hashes;
-    const data = await announce(1, { kind: "data", path: "sum/1.png", sha256 });
-    expect(await put(data.upload_url, data.headers, bytesOf("b"))).toBe(400);
-    expect(await put(data.upload_url, data.headers, bytesOf("a"))).toBe(200);
-    const caller = { keyId: "key-1", idempotencyKey: "declared" };
-    await Upload.create(stores, wish(1, { sha256 }), caller);
-    expect((await Upload.create(stores, wish(1, { sha256 }), caller)).replayed).toBe(true);
-    const conflict = await failure(Upload.create(stores, wish(1, { sha256: other }), caller));
-    expect(conflict.code).toBe("conflict");
   });
 
   test.each([
