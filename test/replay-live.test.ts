@@ -93,6 +93,6 @@ test("a run without any result to compare is no success", async () => {
   expect((await ocrlty("batch", "broken", "--run-id", "unread", "--keep-inputs")).status).toBe(1);
   expect(await again("unread")).toMatchObject({
     status: 1,
-    text: expect.stringContaining("0 of 0 items are"),
+    text: expect.stringContaining("0 of 0 documents are"),
   });
 }, 60_000);

@@ -10,6 +10,7 @@ import * as Agreement from "#core/evaluation/diff/agreement";
 import * as Pair from "#core/evaluation/diff/pair";
 import type * as Schema from "#core/evaluation/diff/schema";
 import * as Lines from "#core/lines";
+import { type Apart, documentsOf } from "#core/run/documents";
 import type { Item } from "#core/run/schema";
 import { dueDates } from "#core/task/due-dates";
 import * as Task from "#core/task/task";
@@ -25,14 +26,19 @@ export interface Agreed extends Schema.AgreementFigures {
   only_in_second: number;
 }
 
+/** A document of an item, which has its number where the item is several. */
+export type Document = Apart<Item>;
+
 /**
- * Compares the results of two ended runs of a task, item by item, paired by file or else custom_id. Both are read in step,
- * so that memory holds few items, however many there are. Throws CallError, and UsageError for runs of two tasks.
+ * Compares the results of two ended runs of a task, document by document, paired by file or else custom_id. Both are read in
+ * step, so that memory holds few items, however many there are. Throws CallError, and UsageError for runs of two tasks.
+ * @param see - is called with each pair.
  */
 export async function agree(
   context: Context,
   server: Server,
   ids: readonly [string, string],
+  see: (before: Document, now: Document) => void = () => undefined,
 ): Promise<Agreed> {
   const { signal } = context;
   const [first, second] = await Promise.all([
@@ -55,7 +61,8 @@ export async function agree(
   const progress = Progress.start(context, { label: "agreement", unit: "items", total });
   try {
     const lines = (run: Run.Run) => linesOf(context, server, run.run_id);
-    for await (const [a, b] of Pair.pairs<Item>(lines(first), lines(second), left)) {
+    for await (const [a, b] of Pair.pairs<Document>(lines(first), lines(second), left)) {
+      see(a, b);
       Agreement.add(agreement, fields, [answerOf(a), answerOf(b)], { strMode: "strip", circumstances });
       progress.update(agreement.documents);
     }
@@ -70,14 +77,18 @@ export async function agree(
   };
 }
 
-const answerOf = ({ status, result }: Item) => ({
+const answerOf = ({ status, result }: Document) => ({
   status: status === "succeeded" || status === "canceled" ? status : ("failed" as const),
   result,
 });
 
-/** The results of an ended run, line by line; nothing is asked before the first is read. */
+/** The results of an ended run, a line for each document; nothing is asked before the first is read. */
 async function* linesOf(context: Context, server: Server, runId: string): AsyncGenerator<Buffer> {
   const path = Run.pathOf({ runId }, "/results", { format: "jsonl", as: "url" });
   const source: Readable = await Download.open(context, server, path);
-  yield* Lines.of(Download.whole(source));
+  for await (const line of Lines.of(Download.whole(source))) {
+    const item = JSON.parse(line.toString("utf8")) as Item;
+    if (item.documents === undefined) yield line;
+    else for (const document of documentsOf(item)) yield Buffer.from(JSON.stringify(document));
+  }
 }

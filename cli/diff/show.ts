@@ -184,7 +184,7 @@ export function agreement(found: Agreed, context: Columns): string {
     Table.table([["FIELD", "AGREE", "EXACT", "COMPARED", "ONE SIDE ONLY"], ...rows], context),
     Prose.lines(
       [
-        `${Text.counted(documents, "document")} in both${not_compared > 0 ? `, ${not_compared} without an answer in one of them` : ""}${alone(found)}`,
+        `${Text.counted(documents, "document")} in both${not_compared > 0 ? `, ${not_compared} of them without an answer in one or both` : ""}${alone(found)}`,
         "AGREE compares what values mean, EXACT printed texts; ONE SIDE ONLY: the other has none.",
         "Neither run has labels: this says how far they agree, and not which of them is right.",
       ],

@@ -58,13 +58,15 @@ export async function worst(
     .map(({ counts, samples, broken }) => [
       ...kinds.map((kind) => counts[kind]),
       samples[1].file ?? "",
+      String(samples[1].document),
       samples[1].custom_id ?? "",
       ...samples.map(({ request_id }, i) =>
         Place.extractKey(runs[i]?.key_id ?? "", request_id, new Date(runs[i]?.created_at ?? 0)),
       ),
       broken.join(" "),
     ]);
-  const head = [...kinds, "file", "custom_id", "first_artifact_rel", "second_artifact_rel", "broken_fields"];
+  const about = ["file", "document", "custom_id"];
+  const head = [...kinds, ...about, "first_artifact_rel", "second_artifact_rel", "broken_fields"];
   return stringify([head, ...rows], { bom: true, escape_formulas: true });
 }
 

@@ -62,6 +62,10 @@ test("the table names unused records by reason, and counts those that it does no
   const unmatched = {
     items: { count: 1, first: [{ index: 3, file: "c.jpg", reason: "ambiguous" }] },
     records: { count: 108, first: records },
+    documents: {
+      count: 6,
+      first: Array.from({ length: 6 }, (_, i) => ({ index: 4, file: i ? "d.pdf" : null, document: i + 1 })),
+    },
     unknown_fields: Array.from({ length: 23 }, (_, i) => `f${i}`),
   } as Wire.Unmatched;
   const lines = Show.table({ ...evaluation, unmatched }, { columns: undefined }).split("\n");
@@ -72,6 +76,7 @@ test("the table names unused records by reason, and counts those that it does no
     "  another record labels the same document (duplicate): 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, … and 2 more",
     "  names no picture (unnamed): number 8",
     "  … and 100 more",
+    "6 documents have no labels, while others of their pictures have: number 5#1, d.pdf#2, d.pdf#3, d.pdf#4, d.pdf#5, … and 1 more",
     expect.stringMatching(/^fields that are labeled and not read by the task: f0, .*, f19, … and 3 more$/),
   ]);
 });
@@ -198,6 +203,7 @@ test("the worst receipts come first, with their artifacts; a file's name is not 
     "3",
     "1",
     "'=cmd|1",
+    "1",
     "",
     "r~1",
     "extracts/2026-11-23/alice/r~1.json",

@@ -136,7 +136,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
   if (unmatched === null) return [];
-  const { items, records, unknown_fields } = unmatched;
+  const { items, records, documents, unknown_fields } = unmatched;
   const fields = Text.several(unknown_fields, shownFields);
   return [
     ...becauseOf(
@@ -151,8 +151,19 @@ function unmatchedLines(unmatched: Wire.Unmatched | null): string[] {
       records.first,
       ({ image }) => image,
     ),
+    ...unlabeledLines(documents),
     ...(unknown_fields.length > 0 ? [`fields that are labeled and not read by the task: ${fields}`] : []),
   ];
+}
+
+/** Documents without labels beside some that have them. A server of before 2026-12 does not say. */
+function unlabeledLines(documents: Wire.Unmatched["documents"] | undefined): string[] {
+  if (documents === undefined || documents.count === 0) return [];
+  const { count, first } = documents;
+  const have = "has no labels, while another of its picture has";
+  const haveAll = "have no labels, while others of their pictures have";
+  const names = Text.several(first.map(Said.documentOf), shownNames, count);
+  return [`${Text.counted(count, `document ${have}`, `documents ${haveAll}`)}: ${names}`];
 }
 
 /** How many labels can be read in several ways, and the first of them. */
@@ -241,11 +252,13 @@ export function worst(samples: readonly Wire.Sample[], run: Run.Run): string {
     .map(({ sample, off, extra, scored }) => [
       ...[off.length, scored - extra, extra],
       sample.file ?? "",
+      String(sample.document),
       sample.custom_id ?? "",
       sample.request_id,
       Place.extractKey(run.key_id ?? "", sample.request_id, new Date(run.created_at)),
       off.map((verdict) => Said.pathOf({ ...verdict, in_answer: Said.isExtra(verdict) })).join(" "),
     ]);
-  const head = ["not_right", "labeled", "extra", "file", "custom_id", "request_id", "artifact_rel", "fields"];
+  const about = ["file", "document", "custom_id", "request_id", "artifact_rel"];
+  const head = ["not_right", "labeled", "extra", ...about, "fields"];
   return stringify([head, ...rows], { bom: true, escape_formulas: true });
 }

@@ -35,13 +35,26 @@ export async function again(
 ): Promise<Drift> {
   const isItem = artifact.run !== undefined && picture === undefined;
   const now = isItem ? await rerun(context, server, artifact) : await ask(context, server, artifact, picture);
-  const found = differences(artifact.result, now.result ?? null, "result");
+  const found = differences(readIn(artifact), readIn(now));
   return {
     ...{ request_id: now.request_id, source_request_id: artifact.request_id },
     ...{ same: found.length === 0, differences: found },
     model: { stored: artifact.model, now: typeof now.model === "string" ? now.model : null },
     prompt_changed: artifact.prompt_sha256 !== now.prompt_sha256,
   };
+}
+
+/** What was read: a result, or that of each document of a picture that was split. */
+function readIn({
+  result,
+  documents,
+}: {
+  result?: unknown;
+  documents?: readonly { result: unknown }[] | undefined;
+}): object {
+  return documents === undefined
+    ? { result: result ?? null }
+    : { documents: documents.map((each) => ({ result: each.result })) };
 }
 
 /** Reads an item of a run again, as a run of that item alone, from the picture that the server kept. */
@@ -67,6 +80,7 @@ async function ask(
   const body = {
     ...{ image_ref, task_id: artifact.task_id, request_id: Run.newId("replay") },
     ...(debug === undefined ? {} : { debug }),
+    ...(artifact.documents === undefined ? {} : { split: "auto" as const }),
   };
   try {
     return await Extracts.extract(server, body, context.signal);

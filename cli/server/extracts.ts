@@ -20,6 +20,8 @@ const Extract = z.looseObject({
   status: z.string(),
   artifact_rel: z.string().nullable().optional(),
   error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+  /** Of a picture that was split. */
+  documents: z.array(z.looseObject({ result: z.record(z.string(), z.unknown()).nullable() })).optional(),
 });
 export type Extract = z.output<typeof Extract>;
 
@@ -34,7 +36,7 @@ export type Source = { image_base64: string } | { image_ref: string };
  */
 export async function extract(
   server: Target,
-  body: Source & { task_id?: string; request_id?: string; debug?: object },
+  body: Source & { task_id?: string; request_id?: string; debug?: object; split?: "auto" },
   signal?: AbortSignal,
   /** Called once with the poll address if the answer does not come at once. */
   onWaiting?: (pollUrl: string) => void,

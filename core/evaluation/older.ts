@@ -1,7 +1,8 @@
 import type * as Schema from "./schema.ts";
+import type * as Wire from "./wire.ts";
 
 /*
- * Figures that were stored before 2026-12 lack the number of judged documents.
+ * Evaluations that were stored before 2026-12 lack the number of judged documents, and documents without a record.
  */
 
 type Older<T extends { documents_judged: number }> = Omit<T, "documents_judged"> & {
@@ -21,3 +22,8 @@ export const sliceOf = (stored: Older<Schema.Slice>): Schema.Slice => ({
   ...stored,
   documents_judged: stored.documents_judged ?? stored.documents,
 });
+
+/** What is in no figure: older ones did not look for documents without a record. */
+export const unmatchedOf = (
+  stored: Omit<Wire.Unmatched, "documents"> & Partial<Wire.Unmatched>,
+): Wire.Unmatched => ({ documents: { count: 0, first: [] }, ...stored });

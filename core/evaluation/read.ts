@@ -61,10 +61,11 @@ async function stored(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Wir
   if (bytes === undefined) throw lost();
   try {
     const evaluation = JSON.parse(Buffer.from(bytes).toString("utf8")) as Wire.Evaluation;
-    const { summary, slices, ambiguous_labels = null, gt_from_run_id = null } = evaluation;
+    const { summary, slices, unmatched, ambiguous_labels = null, gt_from_run_id = null } = evaluation;
     return {
       ...{ ...evaluation, ambiguous_labels, gt_from_run_id },
       ...{ summary: summary && Older.summaryOf(summary), slices: slices.map(Older.sliceOf) },
+      unmatched: unmatched && Older.unmatchedOf(unmatched),
     };
   } catch (thrown) {
     throw lost(thrown);

@@ -23,7 +23,7 @@ export type Request = z.output<typeof Request>;
 
 const count = z.int().min(0);
 
-/** Items and records that are in no figure. All are counted; the first hundred are named. */
+/** Items, documents and records that are in no figure. All are counted; the first hundred are named. */
 export const Unmatched = z
   .object({
     items: z.object({
@@ -46,6 +46,15 @@ export const Unmatched = z
         }),
       ),
     }),
+    documents: z
+      .object({
+        count,
+        first: z.array(z.object({ index: count, file: z.string().nullable(), document: z.int().min(1) })),
+      })
+      .meta({
+        description:
+          "Documents that were read of a picture and have no record, while other documents of it have one; none in evaluations of before 2026-12.",
+      }),
     unknown_fields: z
       .array(z.string())
       .meta({ description: "Labeled fields that the task does not read; they are not scored." }),

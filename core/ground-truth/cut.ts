@@ -102,7 +102,7 @@ export class Cutter {
       if (char === "{" && this.#depth > 0 && this.#isOutOfPlace()) {
         if (this.#isOneLine()) yield this.#broken(this.#filled, "a bracket is not closed");
         else this.#suspect ??= this.#filled;
-      }
+      } else if (char === "{" && this.#depth > 0 && this.#mayBeNextLine(i)) this.#suspect ??= this.#filled;
       if (this.#parts === undefined) {
         if (!this.#frame(char, i)) {
           this.#begin(char, i);
@@ -176,6 +176,14 @@ export class Cutter {
     return this.#last !== "," || this.#isObject();
   }
 
+  /**
+   * True for an object that begins a line behind an open name or list of the line before: the member's value, or, in JSON lines, the
+   * next record. Only what follows can tell.
+   */
+  #mayBeNextLine(i: number): boolean {
+    return this.#filled.line !== this.#line && this.#isOneLine() && this.#spot(i).column === 1;
+  }
+
   /** True if the innermost open bracket is that of an object. */
   #isObject(): boolean {
     return ((this.#objects >>> (this.#depth - 1)) & 1) === 1;
@@ -245,7 +253,8 @@ export class Cutter {
       return this.#go("value");
     }
     if (this.#next === "name" && char === '"') return false;
-    if (this.#next === "value" && !/[,:}\]]/.test(char)) return false;
+    // Between JSON lines the line's own text says what is wrong, and the lines after it are read.
+    if (this.#next === "value" && !(this.#form === "values" ? /,/ : /[,:}\]]/).test(char)) return false;
     if (this.#form === "values" && char === ",")
       throw this.#wrong(
         "is not valid JSON: JSON lines have no commas between them, and a list has brackets",

@@ -290,13 +290,20 @@ describe("a mistake is reported at the line that it is in, from 1, however the b
         "no json",
         good("e"),
         '{"t":}',
+        `${good("h")}}`,
       ],
       [
         "2 records.1: is not valid JSON at line 2, column 16: a bracket is not closed",
         "4 records.3: is not valid JSON at line 4, column 28: a line break in a string is written as \\n",
         "5 records.4: is not valid JSON at line 5, column 1: no JSON value begins so",
         "7 records.6: is not valid JSON at line 7, column 6: a value is missing",
+        "8 records.8: is not valid JSON at line 8, column 29: no JSON value begins so",
       ],
+    ],
+    [
+      "a line that breaks off behind a name",
+      [good("a"), '{"file":"b.jpg","total":', good("c"), good("d")],
+      ["2 content: is not valid JSON: a bracket that is open here is never closed (line 2, column 25)"],
     ],
     [
       "the last line, with lines after it that are empty",

@@ -49,6 +49,7 @@ export function measured(
     unmatched: {
       items: { count: 1, first: [{ index: 9, file: "left.png", reason: "no_record" }] },
       records: { count: 0, first: [] },
+      documents: { count: 0, first: [] },
       unknown_fields: [],
     },
     cost: {

@@ -192,7 +192,7 @@ async function liveRun(
     const rows = seen.fields.map(({ field, same, changed }) => [field, String(same), String(changed)]);
     context.out(Table.table([["FIELD", "SAME", "CHANGED"], ...rows], context));
     const left = seen.not_compared > 0 ? `, ${seen.not_compared} have a result in one of the runs only` : "";
-    const are = seen.compared === 1 ? "item is" : "items are";
+    const are = seen.compared === 1 ? "document is" : "documents are";
     context.out(`${seen.same} of ${seen.compared} ${are} the same${left}\n`);
   }
   const isSame = seen.compared > 0 && seen.same === seen.compared && seen.not_compared === 0;

@@ -14,6 +14,17 @@ export const isExtra = ({ rows }: Pick<Verdict, "rows">): boolean => rows?.expec
 export const pathOf = ({ path, in_answer }: { path: string; in_answer: boolean }): string =>
   in_answer ? path.replace("[", "[+") : path;
 
+/** A document of a picture, as labels name it: `a.pdf#2`. */
+export const documentOf = ({
+  file,
+  index,
+  document,
+}: {
+  file: string | null;
+  index: number;
+  document: number;
+}): string => `${file ?? `number ${index + 1}`}#${document}`;
+
 /** What is labeled, null for no value: one value, or all that are accepted. */
 export const acceptedOf = ({
   expected,

@@ -57,6 +57,31 @@ describe("two runs over the same documents", () => {
     });
   });
 
+  test("a run without an answer is right in nothing: rows that the other run invents are no change for the worse", () => {
+    const labels = { total: "9,50", items: [] };
+    const invents = held({ total: "9,50", items: [row("VAT", "1,00")] }, labels);
+    const nothing = held(null, labels, "failed");
+    for (const [first, second, kind] of [
+      [nothing, invents, "fixed"],
+      [invents, nothing, "broken"],
+    ] as const) {
+      const diff = begun();
+      const sample = (each: typeof nothing) => ({ ...each, empty_lists: ["items"] });
+      const changes = Diff.add(diff, sample(first), sample(second), "canonical");
+      expect(changes.map(({ path, kind: is }) => [path, is])).toEqual([
+        ["total", kind],
+        ["items[0].name", "changed"],
+        ["items[0].price", "changed"],
+      ]);
+      // An error in place of a wrong answer is no improvement.
+      const columns = diff.fields.filter(({ path }) => path.startsWith("items"));
+      expect(columns.map(({ b, c }) => [b, c])).toEqual([
+        [0, 0],
+        [0, 0],
+      ]);
+    }
+  });
+
   test("a value of a row that is not on the paper, and all values that are right, are told", () => {
     const labels = { ...paper, total: { any: ["9,50", null] } };
     const answer = { ...paper, total: "1", items: [...paper.items, row("VAT", "1,00")] };

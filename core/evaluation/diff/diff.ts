@@ -64,8 +64,9 @@ interface Change {
   after_answered: boolean;
 }
 
-const isRight = (verdict: Verdict | undefined, mode: Mode): boolean =>
-  verdict === undefined || verdict[mode] === "matched" || verdict[mode] === "absent_both";
+/** No value is right where the other run invents one. Without an answer nothing is, as in the figures. */
+const isRight = (verdict: Verdict | undefined, { answered }: Judged, mode: Mode): boolean =>
+  verdict === undefined ? answered : verdict[mode] === "matched" || verdict[mode] === "absent_both";
 
 /** A document, as it was compared or as it was put away. */
 type Judged = Pick<Comparison, "verdicts" | "answered"> & Pick<Sample, "empty_lists">;
@@ -138,7 +139,7 @@ export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Chan
   for (const [a, b] of both) {
     const one = a ?? b;
     if (one === undefined) continue;
-    const [rightBefore, rightAfter] = [isRight(a, mode), isRight(b, mode)];
+    const [rightBefore, rightAfter] = [isRight(a, first, mode), isRight(b, second, mode)];
     const seen = wrong.get(one.field) ?? [false, false];
     wrong.set(one.field, [seen[0] || !rightBefore, seen[1] || !rightAfter]);
     if (rightBefore && rightAfter) continue;

@@ -137,6 +137,7 @@ describe("a run that names labels is measured when it ends", () => {
           { index: 5, image: null, reason: "unnamed" },
         ]),
       },
+      documents: { count: 0, first: [] },
       unknown_fields: ["tip"],
     });
     // Of five items 0, 2 and 4 have the tag, and 4 has no labels. Right are 0 in whole, and of 2 one of its two values.

@@ -128,13 +128,17 @@ class Work {
         continue;
       }
       const { item, documents } = joined;
-      if (joined.without !== undefined)
-        unmatched.item({ index: item.index, file: item.file ?? item.custom_id, reason: joined.without });
+      const answers = documentsOf(item);
+      const named = { index: item.index, file: item.file ?? item.custom_id };
+      if (joined.without !== undefined) unmatched.item({ ...named, reason: joined.without });
+      else
+        for (const document of unlabeled(answers.length, documents))
+          unmatched.document({ ...named, document });
       for (const { record } of documents) unmatched.unknown(Sheet.unknownLabels(layout, record.labels));
       if (item.index < this.row.progress.next) continue;
       for (const { document, record } of documents) {
         // Where the item is not as many documents, labels of further ones count as missing.
-        const answer = documentsOf(item)[document - 1];
+        const answer = answers[document - 1];
         const status = answer === undefined ? "failed" : predicted(answer.status);
         const prediction = { status, result: answer?.result ?? null };
         const options = { strMode: this.row.strMode, circumstances };
@@ -271,6 +275,12 @@ class Part {
 
 const gone = (reason: "run_deleted" | "unknown_task" | "gt_deleted" | "evaluation_deleted") =>
   new AppError("not_found", "what was to be measured, or measured by, is gone", { details: { reason } });
+
+/** The numbers of an item's documents, from 1, that no record labels. */
+function unlabeled(count: number, labeled: readonly { document: number }[]): number[] {
+  const known = new Set(labeled.map(({ document }) => document));
+  return Array.from({ length: count }, (_, at) => at + 1).filter((document) => !known.has(document));
+}
 
 /** The status of an item. All items of an ended run have ended. */
 const predicted = (status: string): "succeeded" | "failed" | "canceled" =>

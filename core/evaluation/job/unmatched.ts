@@ -3,11 +3,12 @@ import type * as Wire from "../wire.ts";
 /** The most that are named; all are counted. */
 const named = 100;
 
-/** Collects items and records that are in no figure. */
+/** Collects items, documents and records that are in no figure. */
 export class Unmatched {
   readonly #found: Wire.Unmatched = {
     items: { count: 0, first: [] },
     records: { count: 0, first: [] },
+    documents: { count: 0, first: [] },
     unknown_fields: [],
   };
 
@@ -17,6 +18,10 @@ export class Unmatched {
 
   record(record: Wire.Unmatched["records"]["first"][number]): void {
     add(this.#found.records, record);
+  }
+
+  document(document: Wire.Unmatched["documents"]["first"][number]): void {
+    add(this.#found.documents, document);
   }
 
   unknown(fields: readonly string[]): void {

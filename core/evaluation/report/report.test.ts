@@ -28,6 +28,7 @@ test("values, names and fields are shown as text, whatever they hold; what canno
       unmatched: {
         items: { count: 1, first: [{ index: 0, file: attack, reason: "no_record" }] },
         records: { count: 1, first: [{ index: 0, image: attack, reason: "no_item" }] },
+        documents: { count: 1, first: [{ index: 0, file: attack, document: 2 }] },
         unknown_fields: [attack],
       },
     },

@@ -1,3 +1,4 @@
+import * as Said from "#core/evaluation/compare/said";
 import { type Html, html } from "#core/html";
 import type * as Schema from "../schema.ts";
 import type * as Wire from "../wire.ts";
@@ -277,6 +278,7 @@ ${table(
 
 const reasons = {
   ...{ no_record: "no record names it", ambiguous: "several records could be meant" },
+  other_document: "a record names another document of its picture",
   ...{ unnamed: "names no picture", no_item: "no item has this name" },
   ...{ duplicate: "another record names the same picture", several_items: "several items could be meant" },
 } as const;
@@ -295,8 +297,8 @@ export function ambiguous(found: Schema.AmbiguousLabels | null): Html | undefine
 
 export function unmatched(found: Wire.Unmatched | null): Html | undefined {
   if (found === null) return undefined;
-  const { items, records, unknown_fields: unknown } = found;
-  if (items.count + records.count + unknown.length === 0) return undefined;
+  const { items, records, documents, unknown_fields: unknown } = found;
+  if (items.count + records.count + documents.count + unknown.length === 0) return undefined;
   const list = (
     title: string,
     {
@@ -312,6 +314,7 @@ export function unmatched(found: Wire.Unmatched | null): Html | undefined {
         )}</ul>${count > first.length ? html`<p class="note">The first ${first.length} are named.</p>` : ""}</details>`;
   return html`<section id="unmatched"><h2>In no figure</h2>
 ${list("Items without labels", { ...items, first: items.first.map(({ file, ...rest }) => ({ ...rest, name: file })) })}
+${list("Documents without labels", { ...documents, first: documents.first.map((each) => ({ ...each, name: Said.documentOf(each), reason: "other_document" })) })}
 ${list("Labels without an item", { ...records, first: records.first.map(({ image, ...rest }) => ({ ...rest, name: image })) })}
 ${
   unknown.length === 0
