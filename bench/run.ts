@@ -7,6 +7,7 @@
 const benches: Readonly<Record<string, () => Promise<{ run(args: string[]): Promise<number> }>>> = {
   extract: () => import("./extract.ts"),
   "extract-look": () => import("./extract-look.ts"),
+  "first-call": () => import("./first-call.ts"),
   "cold-start": () => import("./cold-start.ts"),
   "auto-concurrency": () => import("./auto-concurrency.ts"),
   cost: () => import("./cost.ts"),

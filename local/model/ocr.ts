@@ -6,6 +6,7 @@ import * as onnxWeb from "onnxruntime-web";
 import type { OrtModule } from "paddleocr";
 import { type Box, type Image, normalizeInputToRgb, PaddleOcrService } from "paddleocr";
 import sharp, { type Sharp } from "sharp";
+import * as Bands from "#local/model/bands";
 import type { Page, Point } from "#local/model/rules/page";
 
 /** The picture cannot be decoded: the request is wrong, not the engine. */
@@ -13,9 +14,9 @@ export class PictureError extends Error {}
 
 /** The long side that is read. Larger costs time and finds nothing more on receipts (docs/stand-in.md). */
 const LONG_SIDE_PX = 1280;
-/** Long narrow paper is read larger, until its short side has this much. */
+/** Long narrow paper is read larger, until its short side has this much; its print is found in bands (bands.ts). */
 const SHORT_SIDE_PX = 520;
-const LONGEST_SIDE_PX = 2200;
+const LONGEST_SIDE_PX = 8 * Bands.BAND_PX;
 /** Text is detected at this share of the size, and recognized at the full size. */
 const DETECTION_SCALE = 0.75;
 /** The recognizer's input is 48 pixels high; widths are rounded up to this step, so that few shapes occur. */
@@ -166,11 +167,14 @@ function mean(lines: Page["lines"]): number {
 }
 
 async function detect(service: PaddleOcrService, image: Image, signal: AbortSignal): Promise<Box[]> {
-  await breathe(signal);
-  if (!service.detectionService) throw new Error("The detection model is not loaded.");
-  const maxSideLength = Math.round(Math.max(image.width, image.height) * DETECTION_SCALE);
-  const boxes = await service.detectionService.run(image, { maxSideLength });
-  return boxes.filter((box) => box.width > 0 && box.height > 0);
+  const { detectionService } = service;
+  if (!detectionService) throw new Error("The detection model is not loaded.");
+  return await Bands.detectInBands(image, async (band) => {
+    await breathe(signal);
+    const maxSideLength = Math.round(Math.max(band.width, band.height) * DETECTION_SCALE);
+    const boxes = await detectionService.run(band, { maxSideLength });
+    return boxes.filter((box) => box.width > 0 && box.height > 0);
+  });
 }
 
 /**

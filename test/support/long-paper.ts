@@ -34,6 +34,8 @@ export async function longPaper(lines: readonly Line[]): Promise<Buffer> {
   const height = 2 * margin + lines.length * print.pitch;
   // librsvg draws at most 32,767 pixels of height, and long texts faster in parts.
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="100%" height="100%" fill="#fff"/><g font-family="monospace" font-size="${print.size}" fill="#222">${parts.join("")}</g></svg>`;
+  // Tests share a process, and the product blocks what it does not read itself (core/image/native.ts).
+  sharp.unblock({ operation: ["VipsForeignLoadSvg"] });
   return await sharp(Buffer.from(svg), { unlimited: true }).png().toBuffer();
 }
 

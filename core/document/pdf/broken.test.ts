@@ -67,6 +67,37 @@ test.each([
   expect(await read(bytesOf(change(latin1(whole()))))).toMatchObject({ text, repaired: true });
 });
 
+describe("a file that says that it has", () => {
+  const three = () =>
+    latin1(
+      pages(["One", "Two", "Three"].map((word) => ({ content: lines([`Page ${word}`, "Total 12.50"]) }))),
+    );
+  const textsOf = async (bytes: Uint8Array) => {
+    const opened = await open(bytes, { password: undefined });
+    const texts = Array.from({ length: opened.pages }, (_, index) => {
+      const { width } = opened.shape(index) as { width: number };
+      return width > 0 ? opened.text(index).words.map(({ text: word }) => word)[1] : "";
+    });
+    opened.close();
+    return { texts, repaired: opened.repaired };
+  };
+
+  test.each([
+    ["as many pages as it has", "3", ["One", "Two", "Three"], false],
+    ["more pages than it has", "9", ["One", "Two", "Three"], true],
+    ["fewer: its readers see no more", "2", ["One", "Two"], true],
+  ])("%s", async (_, count, texts, repaired) => {
+    const file = three().replace(/\/Count 3/, `/Count ${count}`);
+    expect(await textsOf(bytesOf(file))).toEqual({ texts, repaired });
+  });
+
+  test("a page that is not there has the others", async () => {
+    const file = three().replace(/(\/Kids \[ ?\d+ 0 R )(\d+)( 0 R)/, "$199$3");
+    expect(file).not.toBe(three());
+    expect(await textsOf(bytesOf(file))).toEqual({ texts: ["One", "Three"], repaired: true });
+  });
+});
+
 test("that a file was repaired is known of the document", async () => {
   const decoder = new Decoder();
   const opened = async (bytes: Uint8Array) => (await Document.open(bytes, { decoder })).repaired;

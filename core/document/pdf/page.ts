@@ -1,4 +1,5 @@
-import { numbers, type Pdfium, PdfiumFault } from "./pdfium.ts";
+import { fault } from "./faults.ts";
+import { numbers, type Pdfium } from "./pdfium.ts";
 
 /* One page of a document in PDFium. All sizes are in points of PDFium, which does not know UserUnit. */
 
@@ -20,11 +21,11 @@ interface Box {
 /** Kinds of objects on a page (fpdf_edit.h). */
 export const kinds = { text: 1, path: 2, image: 3, shading: 4, form: 5 } as const;
 
-/** Runs `use` with the page loaded. @throws PdfiumFault if PDFium cannot load it. */
+/** Runs `use` with the page loaded. @throws AppError `invalid_image` (`pdf_broken`) if PDFium cannot load it. */
 export function withPage<T>(of: Omit<Loaded, "page">, index: number, use: (page: Loaded) => T): T {
   const { library, document, form } = of;
   const page = library.FPDF_LoadPage(document, index);
-  if (page === 0) throw new PdfiumFault("the page cannot be loaded");
+  if (page === 0) throw fault("pdf_broken");
   if (form !== 0) library.FORM_OnAfterLoadPage(page, form);
   const result = use({ ...of, page });
   if (form !== 0) library.FORM_OnBeforeClosePage(page, form);

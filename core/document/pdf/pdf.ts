@@ -43,15 +43,16 @@ export async function open(
   return guarded(() => {
     const document = load(library, completed(bytes, structure), password);
     const known = structure.encrypted ? (unlocked(library, document, limits) ?? structure) : structure;
-    const pages = library.FPDF_GetPageCount(document);
+    const declared = library.FPDF_GetPageCount(document);
+    if (declared > limits.pages)
+      throw fault("pdf_too_many_pages", { limit_pages: limits.pages, pages: declared });
+    const isLie = known.leaves.length > 0 && known.leaves.length !== declared;
+    const places = isLie ? loadable({ library, document }, declared) : undefined;
+    const pages = places?.length ?? declared;
     if (pages < 1) throw fault("pdf_broken");
-    if (pages > limits.pages) throw fault("pdf_too_many_pages", { limit_pages: limits.pages, pages });
     return new Pdf({
-      library,
-      document,
-      pages,
-      structure: { ...known, repaired: structure.repaired },
-      limits,
+      ...{ library, document, pages, places, limits },
+      structure: { ...known, repaired: structure.repaired || isLie },
     });
   });
 }
@@ -113,6 +114,15 @@ function unlocked(library: Pdfium, document: number, limits: PdfGuards): Structu
   return structureOf(copy, 0, limits);
 }
 
+/** PDFium believes what a file says of how many pages it has. @returns the indexes of those that are there. */
+function loadable({ library, document }: Pick<Parts, "library" | "document">, declared: number): number[] {
+  return Array.from({ length: declared }, (_, index) => index).filter((index) => {
+    const page = library.FPDF_LoadPage(document, index);
+    if (page !== 0) library.FPDF_ClosePage(page);
+    return page !== 0;
+  });
+}
+
 /** Runs calls of PDFium. What it cannot do for lack of memory, or breaks at, is an error of the file. */
 function guarded<T>(work: () => T): T {
   try {
@@ -128,6 +138,8 @@ interface Parts {
   library: Pdfium;
   document: number;
   pages: number;
+  /** PDFium's indexes of the pages, where it counts others beside them. */
+  places: readonly number[] | undefined;
   structure: Structure.Structure;
   limits: PdfGuards;
 }
@@ -205,14 +217,15 @@ class Pdf implements OpenedPdf {
   }
 
   #page<T>(index: number, use: (page: Loaded) => T): T {
-    const { library, document } = this.#parts;
-    return guarded(() => withPage({ library, document, form: this.#form }, index, use));
+    const { library, document, places } = this.#parts;
+    const place = places?.[index] ?? index;
+    return guarded(() => withPage({ library, document, form: this.#form }, place, use));
   }
 
-  /** The page in the file's own structure, if that has as many pages as PDFium found. */
+  /** The page in the file's own structure, if that has as many pages as PDFium found, or some that PDFium does not count. */
   #leaf(index: number) {
     const { leaves } = this.#parts.structure;
-    return leaves.length === this.pages ? leaves[index] : undefined;
+    return leaves.length >= this.pages ? leaves[index] : undefined;
   }
 }
 

@@ -37,10 +37,7 @@ function paper(lines: number) {
 }
 
 /** After how many rows an answer is asked to go on; undefined for a first question. */
-const seamOf = ({ prompt }: ModelServer.Received) => {
-  const found = /The first (\d+) entries of "items"/.exec(prompt)?.[1];
-  return found === undefined ? undefined : Number(found);
-};
+const seamOf = ({ prompt }: ModelServer.Received) => Continued.asked(prompt)?.after;
 
 /** A server with room for some 130 rows; `from` sets where its answer to a further question begins. */
 function answers(

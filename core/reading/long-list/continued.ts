@@ -73,6 +73,12 @@ export function request({ list, rows }: Begun, seam: number): string {
   ].join("\n");
 }
 
+/** What `request` asks for in a question: the path of the list, and how many of its entries have been read; undefined where it does not. */
+export function asked(question: string): { list: string[]; after: number } | undefined {
+  const found = /The first (\d+) entries of "([^"\n]+)" have been read already\. /.exec(question);
+  return found === null ? undefined : { list: (found[2] ?? "").split("."), after: Number(found[1]) };
+}
+
 /** An answer, extended by the next one. */
 interface Joined extends Begun {
   added: number;

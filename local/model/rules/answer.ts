@@ -1,3 +1,4 @@
+import * as Continued from "#core/reading/long-list/continued";
 import * as FileText from "#core/reading/told/file-text";
 import * as Facts from "#local/model/rules/facts";
 import { type Filled, fill } from "#local/model/rules/fill";
@@ -23,7 +24,8 @@ const optional = { type: ["string", "null"] };
 export function answer(pages: Page.Page[], question: Question): Tokens.Token[] {
   const { lines, rest } = FileText.taken(question.text);
   const facts = Facts.find(lines.length === 0 ? pages : [...pages, Page.ofTexts(lines)]);
-  if (question.schema) return Tokens.fromFilled(fill(question.schema, facts));
+  if (question.schema)
+    return Tokens.fromFilled(withoutRead(fill(question.schema, facts), Continued.asked(rest)));
   const names = namesIn(rest);
   if (names.length > 0 || question.wantsJson) {
     return Tokens.fromFilled(names.length > 0 ? fill(schemaOf(names), facts) : everything(facts));
@@ -34,6 +36,20 @@ export function answer(pages: Page.Page[], question: Question): Tokens.Token[] {
     ]);
   }
   return Tokens.fromLines(facts.rows);
+}
+
+/** Without the entries of a list that the question says have been read. */
+function withoutRead(filled: Filled, asked: ReturnType<typeof Continued.asked>): Filled {
+  const [name, ...list] = asked?.list ?? [];
+  if (asked === undefined) return filled;
+  if (name === undefined)
+    return filled.kind === "array" ? { ...filled, items: filled.items.slice(asked.after) } : filled;
+  if (filled.kind !== "object") return filled;
+  const entries = filled.entries.map(([key, value]): [string, Filled] => [
+    key,
+    key === name ? withoutRead(value, { list, after: asked.after }) : value,
+  ]);
+  return { ...filled, entries };
 }
 
 function schemaOf(names: string[]): Record<string, unknown> {
