@@ -252,6 +252,12 @@ describe("a document of more than ten pages", () => {
     expect([refused.status, code]).toEqual([400, "invalid_image"]);
     expect(details).toMatchObject({ reason: "too_many_pages", pages: 12, limit: 10 });
     expect(message).toMatch(/pages.*batch/);
+    const pages = Array.from({ length: 11 }, (_, index) => index + 1);
+    const tooMany = errorOf(await at.withoutModel(() => at.extract({ image_base64, pages })));
+    expect(tooMany.message).toMatch(
+      /^pages names 11 pages, and at most 10 are read here: name fewer, or send/,
+    );
+    expect(tooMany.details).toMatchObject({ reason: "too_many_pages", pages: 11, limit: 10 });
     const chosen = await at.extract({ image_base64, pages: [12] });
     expect([chosen.status, chosen.body]).toMatchObject([200, { result: { total: "1.00" } }]);
     const from = at.model.requests.length;

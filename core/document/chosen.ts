@@ -25,9 +25,11 @@ export function chosen(
     most === documents.callPages
       ? `, or send it as a batch or with Prefer: respond-async, which read up to ${documents.queuedPages}`
       : "";
-  throw new AppError(
-    "invalid_image",
-    `the document has ${pages.length} pages, and at most ${most} are read here: choose some with pages, such as [1, 2]${more}`,
-    { details: { reason: "too_many_pages", pages: pages.length, limit: most } },
-  );
+  const [what, cure] =
+    wanted === undefined
+      ? [`the document has ${pages.length} pages`, "choose some with pages, such as [1, 2]"]
+      : [`pages names ${pages.length} pages`, "name fewer"];
+  throw new AppError("invalid_image", `${what}, and at most ${most} are read here: ${cure}${more}`, {
+    details: { reason: "too_many_pages", pages: pages.length, limit: most },
+  });
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setImmediate } from "node:timers/promises";
@@ -67,8 +68,31 @@ export async function load(): Promise<Engine> {
   });
   return {
     measure,
-    read: async (bytes, signal) => readUpright(service, await decode(bytes), signal),
+    read: (bytes, signal) => readOn(service, bytes, signal),
   };
+}
+
+/** Where the text of an upright picture is, and what was read of it. */
+interface Begun {
+  image: Image;
+  boxes: Box[];
+  known: Map<Box, Page["lines"][number] | undefined>;
+}
+
+/** A picture whose reading was cut off: the next attempt goes on behind the lines that were read. Long paper takes several. */
+let cutOff: { hash: string; begun: Begun } | undefined;
+
+async function readOn(service: PaddleOcrService, bytes: Uint8Array, signal: AbortSignal): Promise<Page> {
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  const begun = cutOff?.hash === hash ? cutOff.begun : await uprightOf(service, await decode(bytes), signal);
+  try {
+    const lines = await recognizeAll(service, begun, signal);
+    if (cutOff?.hash === hash) cutOff = undefined;
+    return { width: begun.image.width, height: begun.image.height, lines };
+  } catch (error) {
+    if (signal.aborted) cutOff = { hash, begun };
+    throw error;
+  }
 }
 
 /** The native runtime is three times as fast; it is used if it is installed. */
@@ -127,9 +151,9 @@ async function open<T>(bytes: Uint8Array, use: (picture: Sharp) => Promise<T>): 
   }
 }
 
-async function readUpright(service: PaddleOcrService, picture: Image, signal: AbortSignal): Promise<Page> {
+async function uprightOf(service: PaddleOcrService, picture: Image, signal: AbortSignal): Promise<Begun> {
   let image = picture;
-  let known = new Map<Box, Page["lines"][number] | undefined>();
+  let known: Begun["known"] = new Map();
   let boxes = await detect(service, image, signal);
   if (mostlyTall(boxes)) {
     image = await turn(image, 90);
@@ -151,11 +175,7 @@ async function readUpright(service: PaddleOcrService, picture: Image, signal: Ab
       known = turnedKnown;
     }
   }
-  return {
-    width: image.width,
-    height: image.height,
-    lines: await recognizeAll(service, { image, boxes, known }, signal),
-  };
+  return { image, boxes, known };
 }
 
 function longest(boxes: Box[]): Box[] {
@@ -183,7 +203,7 @@ async function detect(service: PaddleOcrService, image: Image, signal: AbortSign
  */
 async function recognizeAll(
   service: PaddleOcrService,
-  { image, boxes, known }: { image: Image; boxes: Box[]; known: Map<Box, Page["lines"][number] | undefined> },
+  { image, boxes, known }: Begun,
   signal: AbortSignal,
 ): Promise<Page["lines"]> {
   if (!service.recognitionService) throw new Error("The recognition model is not loaded.");

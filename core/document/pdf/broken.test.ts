@@ -67,6 +67,16 @@ test.each([
   expect(await read(bytesOf(change(latin1(whole()))))).toMatchObject({ text, repaired: true });
 });
 
+test.each([
+  ["of the page itself", "/CropBox [2000 2000 2100 2100]", "/MediaBox"],
+  ["of its ancestors", "/CropBox [0 0 0 0]", "/MyBox"],
+])("a page of which its CropBox leaves nothing is seen by the MediaBox %s", async (_, extra, name) => {
+  const file = latin1(pages([{ content: lines(["Invoice 4711", "Total 12.50"]), box: "0 0 300 200", extra }]))
+    .replace("/MediaBox", name.padEnd(9))
+    .replace("/Type /Pages ", "/Type /Pages /MediaBox [300 200 0 0] ");
+  expect(await read(bytesOf(file))).toMatchObject({ text, width: 300 });
+});
+
 describe("a file that says that it has", () => {
   const three = () =>
     latin1(

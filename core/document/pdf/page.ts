@@ -21,10 +21,23 @@ interface Box {
 /** Kinds of objects on a page (fpdf_edit.h). */
 export const kinds = { text: 1, path: 2, image: 3, shading: 4, form: 5 } as const;
 
-/** Runs `use` with the page loaded. @throws AppError `invalid_image` (`pdf_broken`) if PDFium cannot load it. */
-export function withPage<T>(of: Omit<Loaded, "page">, index: number, use: (page: Loaded) => T): T {
+/**
+ * Runs `use` with the page loaded.
+ * @param mediaBox - what is seen where the page's CropBox leaves nothing of it, as other viewers do.
+ * @throws AppError `invalid_image` (`pdf_broken`) if PDFium cannot load it.
+ */
+export function withPage<T>(
+  of: Omit<Loaded, "page">,
+  { index, mediaBox }: { index: number; mediaBox: readonly [number, number, number, number] | undefined },
+  use: (page: Loaded) => T,
+): T {
   const { library, document, form } = of;
-  const page = library.FPDF_LoadPage(document, index);
+  let page = library.FPDF_LoadPage(document, index);
+  if (page !== 0 && mediaBox !== undefined && isEmpty(sizeOf({ ...of, page }))) {
+    library.FPDFPage_SetCropBox(page, ...mediaBox);
+    library.FPDF_ClosePage(page);
+    page = library.FPDF_LoadPage(document, index);
+  }
   if (page === 0) throw fault("pdf_broken");
   if (form !== 0) library.FORM_OnAfterLoadPage(page, form);
   const result = use({ ...of, page });
@@ -32,6 +45,8 @@ export function withPage<T>(of: Omit<Loaded, "page">, index: number, use: (page:
   library.FPDF_ClosePage(page);
   return result;
 }
+
+const isEmpty = ({ width, height }: { width: number; height: number }) => !(width > 0 && height > 0);
 
 /** As seen: cropped, and turned by /Rotate. */
 export function sizeOf({ library, page }: Loaded): { width: number; height: number } {

@@ -218,7 +218,7 @@ class Pdf implements OpenedPdf {
 
   #page<T>(index: number, use: (page: Loaded) => T): T {
     const { library, document, places } = this.#parts;
-    const place = places?.[index] ?? index;
+    const place = { index: places?.[index] ?? index, mediaBox: this.#leaf(index)?.mediaBox };
     return guarded(() => withPage({ library, document, form: this.#form }, place, use));
   }
 

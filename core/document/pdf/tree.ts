@@ -11,14 +11,19 @@ export interface Leaf {
   dict: Dict;
   /** Its own or an ancestor's. */
   resources: Dict | undefined;
+  /** MediaBox, its own or an ancestor's: left, bottom, right, top; undefined if it is none. */
+  mediaBox: Box | undefined;
   /** Size of a unit in points times 72: 1 unless the page says otherwise. PDFium does not read it. */
   userUnit: number;
 }
+
+type Box = readonly [number, number, number, number];
 
 interface Due {
   value: Value;
   depth: number;
   resources: Dict | undefined;
+  mediaBox: Box | undefined;
 }
 
 /**
@@ -29,7 +34,9 @@ export function leaves(objects: Objects, limits: Pick<PdfGuards, "pages" | "tree
   const found: Leaf[] = [];
   const seen = new Set<number>();
   const root = objects.dict(objects.trailer.get("Root"));
-  const due: Due[] = [{ value: root?.get("Pages") ?? null, depth: 0, resources: undefined }];
+  const due: Due[] = [
+    { value: root?.get("Pages") ?? null, depth: 0, resources: undefined, mediaBox: undefined },
+  ];
   for (let next = due.pop(); next !== undefined; next = due.pop()) {
     const { value, depth } = next;
     if (depth > limits.treeDepth) throw new LimitFault("pdf_page_tree");
@@ -37,8 +44,9 @@ export function leaves(objects: Objects, limits: Pick<PdfGuards, "pages" | "tree
     if (dict === undefined) continue;
     const kids = objects.get(dict.get("Kids"));
     const resources = objects.dict(dict.get("Resources")) ?? next.resources;
+    const mediaBox = boxOf(objects, dict.get("MediaBox")) ?? next.mediaBox;
     if (!Array.isArray(kids)) {
-      found.push({ dict, resources, userUnit: userUnitOf(objects, dict) });
+      found.push({ dict, resources, mediaBox, userUnit: userUnitOf(objects, dict) });
       if (found.length > limits.pages) throw new LimitFault("pdf_too_many_pages");
       continue;
     }
@@ -50,9 +58,20 @@ export function leaves(objects: Objects, limits: Pick<PdfGuards, "pages" | "tree
     const declared = objects.get(dict.get("Count"));
     if (typeof declared === "number" && declared > limits.pages) throw new LimitFault("pdf_too_many_pages");
     if (kids.length + due.length > limits.pages * 2) throw new LimitFault("pdf_too_many_pages");
-    for (const kid of kids.toReversed()) due.push({ value: kid, depth: depth + 1, resources });
+    for (const kid of kids.toReversed()) due.push({ value: kid, depth: depth + 1, resources, mediaBox });
   }
   return found;
+}
+
+/** Any two opposite corners may be given; a box without an area is none. */
+function boxOf(objects: Objects, value: Value | undefined): Box | undefined {
+  const list = objects.get(value);
+  if (!Array.isArray(list) || list.length !== 4) return undefined;
+  const [a, b, c, d] = list.map((each) => objects.get(each));
+  if (typeof a !== "number" || typeof b !== "number" || typeof c !== "number" || typeof d !== "number")
+    return undefined;
+  const box: Box = [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)];
+  return box[2] > box[0] && box[3] > box[1] ? box : undefined;
 }
 
 function userUnitOf(objects: Objects, dict: Dict): number {
