@@ -1,4 +1,5 @@
 import * as Cases from "./cases.ts";
+import * as Cuts from "./cuts.ts";
 import * as Legibility from "./legibility.ts";
 import * as Lines from "./lines.ts";
 import * as Papers from "./papers.ts";
@@ -19,12 +20,14 @@ export async function run(args: string[]): Promise<number> {
   const half = args.includes("thresholds") ? "thresholds" : "judge";
   const drawn = await Upright.own(half);
   const several = await Papers.own(half);
+  const cuts = [...(await Cuts.own(half)), ...(await Cuts.photos(dev, half))];
   const photos = [...dev, ...(await Papers.turned(dev)), ...derived, ...Cases.folder("formats")];
   const parts = {
     upright: await Upright.judge([...dev, ...derived, ...drawn]),
     papers: await Papers.judge(several, photos),
     lines: await Lines.judge(drawn),
     legibility: await Legibility.judge(dev, half),
+    cuts: await Cuts.judge(cuts),
     cost: await Upright.cost([...dev, ...drawn]),
   };
   if (args.includes("--json")) console.log(JSON.stringify(parts, null, 1));

@@ -20,6 +20,8 @@ export interface Legibility {
   paper: number;
   /** Share of the text's area that is burnt out while the paper is not. */
   glare: number;
+  /** Print goes on beyond a side of the picture. */
+  cutOff: boolean;
 }
 
 /** The least height of a letter in pixels; half a pixel is the blur around a letter, which is measured with it. */
@@ -28,7 +30,8 @@ export const legible = 8.5;
 /** A reduced copy has all the pixels that it may have, but for rounding. */
 const notReduced = 0.98;
 
-export function measure(grey: Grey, { turn, letters }: Upright): Legibility {
+/** All but `cutOff` (./cut-off.ts). */
+export function measure(grey: Grey, { turn, letters }: Upright): Omit<Legibility, "cutOff"> {
   const sizes = letters.map(({ size }) => size).toSorted((a, b) => a - b);
   const letter = at(sizes, 0.5);
   const area = areaOf(letters, grey);

@@ -1,3 +1,4 @@
+import { isCutOff } from "./cut-off.ts";
 import { decoded } from "./encoding.ts";
 import { type Grey, lookPixels, type Quarter } from "./grey.ts";
 import { inkOf, pointsOf } from "./ink.ts";
@@ -41,10 +42,11 @@ export function look(grey: Grey): Look {
   const ink = inkOf(grey);
   const upright = uprightOf(grey, ink.marks, net);
   const { turn, letters } = upright;
-  const legibility = measure(grey, upright);
+  const text = textMarks(ink.marks, letters);
+  const cutOff = isCutOff(grey, ink, { upright, text, net });
+  const legibility = { ...measure(grey, upright), cutOff };
   const papers = papersOf(grey, ink);
   if (turn === undefined) return { turn: null, tilt: 0, legibility, lines: [], papers };
-  const text = textMarks(ink.marks, letters);
   // Long paper has more lines, each of which needs its points.
   const most = Math.round(mostPoints * Math.max(1, (grey.width * grey.height) / lookPixels));
   const found = tiltOf(pointsOf(ink, text, most), grey, turn % 180 === 90);

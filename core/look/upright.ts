@@ -61,6 +61,27 @@ export function uprightOf(grey: Grey, marks: Mark[], net: Transformed): Upright 
   return { turn: certainty >= leastCertainty ? ((best * 90) as Quarter) : undefined, certainty, letters };
 }
 
+/** So many windows say what the others are like. */
+const mostOfShare = 60;
+
+/** Share of the marks that look like letters after this turn, or in any orientation where the turn is not known. */
+export function uprightShare(
+  grey: Grey,
+  marks: readonly Mark[],
+  { turn, net }: { turn: Quarter | undefined; net: Transformed },
+): number {
+  const scratch = new Float64Array(windowValues);
+  let [count, letters] = [0, 0];
+  for (const place of placesOf(marks, mostOfShare)) {
+    const window = cut(grey, place);
+    if (window === undefined) continue;
+    const found = logarithms(scores(net, window, scratch));
+    count += 1;
+    if ((turn === undefined ? Math.max(...found) : (found[turn / 90] as number)) >= likely) letters += 1;
+  }
+  return letters / Math.max(1, count);
+}
+
 /** The orientation with the largest sum, and how far it is ahead of the second. */
 function verdictOf(likelihoods: readonly number[][]): { best: number; certainty: number } {
   const sums = [0, 1, 2, 3].map((k) => likelihoods.reduce((sum, each) => sum + (each[k] as number), 0));

@@ -6,9 +6,9 @@ import { type Legibility, legible } from "#core/look/legibility";
 export const Quality = z
   .object({
     ok: z.boolean(),
-    reasons: z.array(z.enum(["blurred", "dark", "glare", "text_too_small"])).meta({
+    reasons: z.array(z.enum(["blurred", "dark", "glare", "text_too_small", "cut_off"])).meta({
       description:
-        "`blurred`, `dark`, `glare` (text under burnt-out spots), `text_too_small` (letters below 8 pixels in the picture that the model gets).",
+        "`blurred`, `dark`, `glare` (text under burnt-out spots), `text_too_small` (letters below 8 pixels in the picture that the model gets), `cut_off` (print goes on beyond a side of the picture).",
     }),
   })
   .meta({
@@ -29,13 +29,14 @@ const leastLetters = 3;
 
 /** @param sent - the size of the picture that the model gets. */
 export function qualityOf(legibility: Legibility, sent: { width: number; height: number }): Quality {
-  const { letters, letterShare, sharpness, paper, glare, certain } = legibility;
+  const { letters, letterShare, sharpness, paper, glare, certain, cutOff } = legibility;
   const measured = letters >= leastLetters;
   const faults = {
     blurred: measured && sharpness < sharp,
     dark: paper < bright,
     glare: glare > mostGlare,
     text_too_small: measured && certain && letterShare * Math.max(sent.width, sent.height) < legible,
+    cut_off: cutOff,
   };
   return withFaults((reason) => faults[reason]);
 }

@@ -19,6 +19,7 @@ const looked = (letter: number, letters = 100) => ({
     sharpness: 1,
     paper: 250,
     glare: 0,
+    cutOff: false,
   },
 });
 const tokens = (pixels: number) => pixels / Budget.patchPixels ** 2;
