@@ -17,6 +17,7 @@ import * as ServerDatabase from "./database.ts";
 import * as DeadLetters from "./dead-letters.ts";
 import * as Failure from "./failure.ts";
 import { type Finding, finding } from "./finding.ts";
+import * as ImageUrls from "./image-urls.ts";
 
 import * as Profile from "./profile.ts";
 import { failureOf } from "./refusal.ts";
@@ -44,6 +45,7 @@ export async function examine(context: Context, wish: Server.Wish): Promise<Find
     ...served,
     ...data,
     ...(await attempt("queues", () => queuesOf(around))),
+    ...(await attempt("image_urls", () => ImageUrls.findings(env))),
     ...secrets(env, expiries),
   ];
 }

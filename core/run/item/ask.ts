@@ -80,7 +80,7 @@ export async function ask(
     steps,
     log,
   };
-  const asked = await Linked.withSameVersion(services, log, row, work, await read(services.model, work));
+  const asked = await Linked.withSameVersion(services, row, work, await read(services.model, work));
   // The right was lost with the lease, and another suspect may have it.
   if (lone && !signal.aborted) await aloneNoMore(services, how);
   return { kind: "asked", ...asked, kept: opened.kept, stored: steps.stored };

@@ -108,11 +108,11 @@ interface Asked {
  */
 export async function withSameVersion(
   services: Pick<RunServices, "bucket" | "model">,
-  log: Log,
   row: Pick<ItemRow, "objectKey">,
   work: Work,
   performed: Performed,
 ): Promise<Asked> {
+  const { log } = work;
   const { link } = work.document;
   if (performed.error?.code === "storage_unavailable") throw performed.error;
   if (link === undefined) return { performed, document: work.document };
