@@ -55,7 +55,7 @@ export const conflictReasons = [
     "items_left_out",
   ] as const),
   ...(["eval_not_ended", "eval_failed", "other_task", "other_order", "too_long"] as const),
-  ...(["upload_replaced", "upload_in_use", "data_in_use", "artifact_taken"] as const),
+  ...(["upload_replaced", "upload_in_use", "data_in_use", "pod_manager_off", "artifact_taken"] as const),
   // Of commands only.
   ...(["key_exists", "key_revoked", "key_expired", "still_overlaps", "pod_refuses"] as const),
 ] as const;

@@ -271,10 +271,7 @@ export const Run = z
     skipped: Skipped.nullable().meta({
       description: "The files that were left out of `images_dir`; null for other sources.",
     }),
-    waiting_for: z.enum(["model_server", "budget"]).nullable().meta({
-      description:
-        "`model_server`: it is away, or its pod is not ready. `budget`: the pod has used up what it may cost today; the run goes on the next day (UTC).",
-    }),
+    waiting_for: z.enum(["model_server", "budget"]).nullable(),
     counts: z.object({
       total: z.int(),
       queued: z.int(),

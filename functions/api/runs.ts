@@ -81,7 +81,7 @@ export const operations = {
   "GET /v1/runs/{run_id}": operation({
     summary: "A run and its progress",
     description:
-      "Its counts, times and tokens, whether it waits for the model server, and the calls of its webhook so far.",
+      "Its counts, times and tokens, and the calls of its webhook so far. `waiting_for`: `model_server` while that is away or its pod is not ready; `budget` if the pod has used up what it may run or cost today (it goes on after midnight UTC).",
     params,
     query: owner,
     responses: { 200: { description: "The run", schema: Schema.Run } },
