@@ -86,7 +86,7 @@ describe("a document of several pages", () => {
   });
 
   test.each([
-    ["out of range", [1, 4], "page 4 is not there: the document has 3 pages"],
+    ["out of range", [1, 4], "page 4 does not exist: the document has 3 pages"],
     ["named twice", [1, 1], "names a page twice"],
     ["from 0", [0], undefined],
     ["none", [], undefined],

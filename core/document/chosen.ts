@@ -6,7 +6,7 @@ import type { Document } from "./document.ts";
  * The pages of a document to read, from 1.
  * @param wanted - by the caller, in this order; undefined: all of them.
  * @param most - how many one extract reads here.
- * @throws AppError `invalid_request` for a page that the document has not; `invalid_image` with `details.reason`
+ * @throws AppError `invalid_request` for a page that the document does not have; `invalid_image` with `details.reason`
  *   `too_many_pages`, `pages` and `limit`.
  */
 export function chosen(
@@ -17,7 +17,7 @@ export function chosen(
   const missing = wanted?.find((page) => page > document.pages);
   if (missing !== undefined) {
     const has = document.pages === 1 ? "has 1 page" : `has ${document.pages} pages`;
-    throw invalidRequest([{ path: "pages", message: `page ${missing} is not there: the document ${has}` }]);
+    throw invalidRequest([{ path: "pages", message: `page ${missing} does not exist: the document ${has}` }]);
   }
   const pages = wanted ?? Array.from({ length: document.pages }, (_, index) => index + 1);
   if (pages.length <= most) return [...pages];

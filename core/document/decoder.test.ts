@@ -6,9 +6,9 @@ import { AppError } from "#core/error";
 import { inspect } from "#test/support/inspect";
 import { png } from "#test/support/picture-parts";
 
-/** A decoder of a test's own: one that hangs or crashes at pictures of certain widths, and is real for all others. */
+/** A test decoder that hangs or crashes at pictures of certain widths, and is the real one for all others. */
 
-/** A process starts within it on a busy machine, too. */
+/** Long enough for a process to start on a busy machine. */
 const limitMs = 4_000;
 const decoders: Decoder[] = [];
 const decoder = (limit = limitMs) => {
@@ -72,7 +72,7 @@ describe("native work ends when its time is over", () => {
     await expect.poll(() => isAlive(pid as number)).toBe(false);
   });
 
-  test("a caller in line behind it may give up, and the others are served in order", async () => {
+  test("a waiting caller may give up, and the others are served in order", async () => {
     const by = decoder();
     await read(by, 100);
     const stuck = failure(read(by, Hanging.widths.hangs));
@@ -103,7 +103,7 @@ describe("a process that ends", () => {
     expect(await Document.prepare(image, { maxImageTokens: 256 })).toMatchObject({ width: 100 });
   });
 
-  test("before it is ready: that is a fault of ours, not of the picture", async () => {
+  test("before it is ready: this is our fault, not the picture's", async () => {
     const program = async () => "data:text/javascript,export const serve = () => process.exit(1)";
     const by = new Decoder({ program });
     const error = await failure(inspect(wide(100), { decoder: by }));
@@ -112,7 +112,7 @@ describe("a process that ends", () => {
   });
 });
 
-test("the decoder's process is given nothing that is ours: settings, secrets, a role's credentials", async () => {
+test("the decoder's process gets no settings, secrets or credentials of a role", async () => {
   const serve = `export function serve() {
     process.on("message", ({ id }) => process.send({ id, ok: false, cause: Object.keys(process.env).join() }));
   }`;

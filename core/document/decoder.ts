@@ -18,7 +18,7 @@ interface Options {
   program(): Promise<string>;
   /** Longest time for one order, including the start of the process. */
   limitMs: number;
-  /** What a page may use beside it. */
+  /** What a page may use in addition. */
   bounds: Omit<ProcessGuards, "wallMs">;
 }
 
@@ -169,7 +169,7 @@ export function shared(): Decoder {
   return own;
 }
 
-/** CPU that the start of a process takes, generously: an order may come before it is over. */
+/** An upper bound for the CPU of a process's start; an order may come before the start is over. */
 const startCpuMs = 1_500;
 
 class Process {
@@ -179,7 +179,7 @@ class Process {
   readonly #started: Promise<ChildProcess>;
   #holds = "";
   #orders = 0;
-  /** The page of the last order, and the CPU that it has taken since it was drawn last. */
+  /** The page of the last order, and the CPU used since it was last drawn. */
   #page = { key: "", spentMs: 0 };
   #settle: ((outcome: Outcome) => void) | undefined;
 

@@ -87,7 +87,7 @@ describe("inspect", () => {
     }
   });
 
-  test("what is not a supported picture is 415, whatever it is called", async () => {
+  test("bytes that are not a supported picture are 415, whatever the file's name", async () => {
     const others = {
       text: Buffer.from("TOTAL 12.00\n"),
       svg: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
@@ -150,7 +150,7 @@ describe("inspect", () => {
     }
   });
 
-  test("a polyglot is what its first bytes say, and its tail does no harm", async () => {
+  test("the first bytes decide the type of a file that is valid as two types, and the rest does no harm", async () => {
     const jpeg = await noise(64, 64).jpeg().toBuffer();
     const tails = ["<html><script>alert(1)</script></html>", "PK\x03\x04", "%PDF-1.7\n1 0 obj\n"];
     for (const tail of tails) {
@@ -254,7 +254,7 @@ describe("prepare", () => {
     }
   });
 
-  test("a JPEG that broke off and was closed by a tool is refused where rows are lost", async () => {
+  test("a JPEG that was cut off and then closed by a tool is refused if rows are lost", async () => {
     const whole = await noise(700, 500).jpeg().toBuffer();
     const closed = (share: number) =>
       Buffer.concat([whole.subarray(0, Math.floor(whole.length * share)), whole.subarray(-2)]);
@@ -272,7 +272,7 @@ describe("prepare", () => {
     expect((await prepare(grey)).changed).toBe(false);
   });
 
-  test("a JPEG that breaks off anywhere is refused, whether it would be sent as it is or scaled", async () => {
+  test("a JPEG that is cut off anywhere is refused, whether it would be sent unchanged or scaled", async () => {
     const bytes = await noise(700, 500).jpeg().toBuffer();
     const progressive = await noise(700, 500).jpeg({ progressive: true }).toBuffer();
     for (const whole of [bytes, progressive]) {
@@ -307,7 +307,7 @@ describe("prepare", () => {
       expect(await prepare(bytes)).toMatchObject({ width: 64, height: 64 });
   });
 
-  test("re-encoding drops the metadata: no position, no camera leaves with a changed picture", async () => {
+  test("encoding again drops the metadata: a changed picture has no position and no camera", async () => {
     const bytes = await noise(100, 60)
       .withExif({
         IFD0: { Make: "CANARY-CAMERA" },
@@ -324,7 +324,7 @@ describe("prepare", () => {
     expect(Buffer.from(prepared.bytes).includes("CANARY")).toBe(false);
   });
 
-  test("it can be had encoded anew, as JPEG or PNG, the same size", async () => {
+  test("it can be encoded again, as JPEG or PNG of the same size", async () => {
     const image = await inspect(await noise(300, 200).jpeg().toBuffer());
     for (const encodeAs of ["jpeg", "png"] as const) {
       const prepared = await Document.prepare(image, { maxImageTokens, encodeAs });
@@ -338,7 +338,7 @@ describe("prepare", () => {
     }
   });
 
-  test("a small picture whose bytes are many is encoded anew", async () => {
+  test("a small picture with many bytes is encoded again", async () => {
     const jpeg = await noise(64, 64).jpeg().toBuffer();
     const heavy = Buffer.concat([jpeg, Buffer.alloc(5 * 1024 * 1024, 0x41)]);
     const prepared = await prepare(heavy);
@@ -354,14 +354,14 @@ describe("prepare", () => {
     expect(await prepare(apng)).toMatchObject({ changed: true, mimeType: "image/jpeg" });
   });
 
-  test("tiny pictures and long strips come out whole", async () => {
+  test("tiny pictures and long strips are complete", async () => {
     expect(await prepare(await noise(1, 1).png().toBuffer())).toMatchObject({ width: 1, height: 1 });
     const strip = await prepare(await noise(100, 20_000).jpeg().toBuffer(), 256);
     expect(strip.height / strip.width).toBeGreaterThan(50);
     expect(Budget.imageTokens(strip.width, strip.height)).toBeLessThanOrEqual(256);
   });
 
-  test("the same picture gives the same bytes: the model server can use its cache", async () => {
+  test("the same picture gives the same bytes, so that the model server can use its cache", async () => {
     const bytes = await noise(900, 700).webp().toBuffer();
     const [a, b] = [await prepare(bytes, 300), await prepare(bytes, 300)];
     expect(a.sha256).toBe(b.sha256);

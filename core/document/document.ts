@@ -18,29 +18,30 @@ import { checkMegapixels } from "./megapixels.ts";
 import { pixelsOf } from "./resolution.ts";
 
 /*
- * One noun for what came in:
+ * The noun for everything that callers send to be read:
  *
  * open(bytes) -> Document                          kind, number of pages and the first page, nothing decoded
  * page(Document, number) -> Page                   another page
  * look(Page) -> Look                              which way up it is, by a reduced copy
  * prepare(Page, { maxImageTokens }) -> Prepared    what the model server gets
  *
- * A picture is a document of one page, a TIFF or a PDF may have several; whoever asks the model sees pages only. The
- * budget itself: share, textTokens, imageTokens in #core/image/budget. A new kind of file: ./format/format.ts.
+ * A picture is a document of one page, a TIFF or a PDF may have several; the code that asks the model works with pages
+ * only. The budget itself: share, textTokens, imageTokens in #core/image/budget. A new kind of file:
+ * ./format/format.ts.
  */
 
 export type { MimeType } from "#spec/pictures";
 export type { Text } from "./format/format.ts";
 
-/** The bytes that came, and the process that reads them. */
+/** The received bytes, and the process that reads them. */
 interface File {
-  /** Empty where they were not read (`link`). */
+  /** Empty if they were not read (`link`). */
   bytes: Uint8Array;
   /** Bytes of the whole file. */
   size: number;
   /** From the leading bytes; the type that a caller declared is ignored. */
   mimeType: MimeType;
-  /** Null where they were not read. */
+  /** Null if they were not read. */
   sha256: string | null;
   /** A picture that needs no change and that the model server can fetch by itself. */
   link?: Link | undefined;
@@ -63,14 +64,17 @@ export interface Link {
 }
 
 export interface Document extends File {
-  /** What its pages are: pictures with a number of pixels, or drawn at any resolution. */
+  /** The kind of its pages: pictures with a number of pixels, or drawn at any resolution. */
   kind: "picture" | "pdf";
   /** How many can be read, at least 1. */
   pages: number;
-  /** With frames of a GIF, WebP or APNG and pictures of an MPO, of which the first is read; else as `pages`. */
+  /**
+   * The number of frames of a GIF, WebP or APNG, or of pictures of an MPO, of which the first is read; else like
+   * `pages`.
+   */
   frames: number;
   first: Page;
-  /** The file was broken and may lack something. */
+  /** True if the file was damaged and may be incomplete. */
   repaired: boolean;
   /** Where each page is in the file. */
   places: readonly Pages.Place[];
@@ -97,20 +101,20 @@ export interface Page extends File {
 }
 
 export interface Prepared {
-  /** Empty where there is a `url`. */
+  /** Empty if there is a `url`. */
   bytes: Uint8Array;
   /** Where the model server gets it; a secret. */
   url?: string | undefined;
   mimeType: "image/jpeg" | "image/png";
   width: number;
   height: number;
-  /** Null where the bytes were not read. */
+  /** Null if the bytes were not read. */
   sha256: string | null;
   /** False if `bytes` are the caller's own. */
   changed: boolean;
   /** Clockwise degrees by which it was turned beyond EXIF, from above -180 to 180. */
   turned: number;
-  /** Only where it was looked for: the page has no print. */
+  /** Set only if print was searched for: true if the page has none. */
   blank?: true | undefined;
 }
 
@@ -120,11 +124,11 @@ export interface PrepareOptions {
   patch?: number;
   /** Encode again in this format, even if the caller's own bytes could be sent. */
   encodeAs?: "jpeg" | "png" | undefined;
-  /** What `look` found; without it the picture is sent as EXIF turns it. */
+  /** The result of `look`; without it the picture is sent as EXIF turns it. */
   look?: Look | undefined;
   /** The part of the upright page that is wanted; default: all of it. */
   region?: Region | undefined;
-  /** Look whether the page has any print. */
+  /** Whether to check that the page has any print. */
   seeksBlank?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -133,7 +137,7 @@ export interface PrepareOptions {
 export const warm = (): void => Decoder.shared().warm();
 
 export interface OpenOptions {
-  /** Instead of the instance's own. */
+  /** A decoder to use instead of the instance's own. */
   decoder?: Decoder.Decoder | undefined;
   signal?: AbortSignal | undefined;
   password?: string | undefined;
@@ -188,8 +192,8 @@ export function linked({ size, ...header }: ByHeader.Header & { size: number }, 
 }
 
 /**
- * True for a page that the model server fetches by itself: it needs no change for so many tokens. Nobody looks at such a
- * page, because that needs its pixels.
+ * True for a page that the model server fetches by itself: it needs no change for so many tokens. Such a page is not
+ * looked at, because that needs its pixels.
  */
 export function isLinked(
   page: Page,
@@ -228,7 +232,7 @@ export async function page(
   return pageOf(file, await headerOf(file, place.index, how.signal), { number, place });
 }
 
-/** A document of one page alone: a page of this one, or a part of it. Its file and hash are those of the whole. */
+/** A document that is a single page of this one, or a part of it, with the file and hash of the whole. */
 export const alone = (document: Document, page: Page): Document => ({
   ...document,
   pages: 1,
@@ -273,7 +277,7 @@ function pageOf(file: File, header: Header, at: { number: number; place: Pages.P
 async function unsupported(bytes: Uint8Array): Promise<AppError> {
   const { foreign } = await import("#core/image/foreign");
   const what = foreign(bytes);
-  const told = what === undefined ? "these bytes are no picture that is read" : `this is ${what}`;
+  const told = what === undefined ? "these bytes are not a supported picture" : `this is ${what}`;
   return new AppError("unsupported_media_type", `${told} (read are ${names})`, {
     details: { supported: [...mimeTypes] },
   });
@@ -288,7 +292,7 @@ export async function look(page: Page, how: Pick<OpenOptions, "signal"> = {}): P
   return await read.decoder.run({ op: "look", ...targetOf(read) }, workOf(read, how.signal));
 }
 
-/** What a decoder gets. */
+/** The options for a decoder. */
 const workOf = (file: File & { megapixels?: number }, signal?: AbortSignal) => ({
   ...{ bytes: file.bytes, sha256: file.sha256 ?? "", megapixels: file.megapixels, signal },
 });
@@ -354,8 +358,8 @@ function turnOf({ turn, tilt }: Look): number {
 }
 
 /**
- * The e-invoice that the document carries as XML, or why it cannot be read; undefined where there is none. It is parsed in
- * the decoder's process.
+ * The e-invoice that the document carries as XML, or the reason why it cannot be read; undefined if there is none. It
+ * is parsed in the decoder's process.
  * @throws AppError as `open` does.
  */
 export async function embedded(

@@ -23,7 +23,7 @@ test("each guard is in the table, with its limit", () => {
 });
 
 test.each(rows)(
-  "the error of $name is named in docs/errors.md, and in its test or in the code that it is of",
+  "the error of $name is in docs/errors.md, and in its test or its code",
   ({ error = "", file }) => {
     const test = read(file);
     for (const [, reason = ""] of error.matchAll(/`(\w+)`/g)) {

@@ -68,7 +68,7 @@ describe("look", () => {
     expect(turns).toEqual(turns.map(() => null));
   });
 
-  test("it finds a cut or garbled file as surely as a decode of the whole", async () => {
+  test("it detects a cut or damaged file as reliably as a full decode", async () => {
     const { bytes } = await draw(4, { fonts });
     const progressive = await sharp(bytes).jpeg({ progressive: true }).toBuffer();
     const closed = (share: number) =>
@@ -83,7 +83,7 @@ describe("look", () => {
   });
 
   test.skipIf(!existsSync(shared))(
-    "turned photos of ../shared/data are turned back (needs ../shared)",
+    "rotated photos of ../shared/data are turned upright (needs ../shared)",
     async () => {
       const file = async (name: string) => (await seen(await readFile(join(shared, "derived", name)))).look;
       expect((await file("rot90_sroie_067.jpg")).turn).toBe(90);

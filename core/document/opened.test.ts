@@ -58,7 +58,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What Pillow makes of each of the pictures, in one process. */
+/** Pillow's result for each of the pictures, in one process. */
 async function opened(pictures: Record<string, Uint8Array>): Promise<Record<string, Seen>> {
   const names = Object.keys(pictures);
   const paths = names.map((_, index) => join(folder, String(index)));
@@ -82,7 +82,7 @@ const height = 64;
 /** Red, blue, green and white quarters, in reading order. */
 const rgb = (x: number, y: number): number[] => {
   if (y < height / 2) return x < width / 2 ? [255, 0, 0] : [0, 0, 255];
-  // No brighter green than CMYK has.
+  // A green that is no brighter than CMYK can show.
   return x < width / 2 ? [0, 160, 80] : [255, 255, 255];
 };
 const grey = (x: number, y: number) => (y < height / 2 || x < width / 2 ? [85] : [255]);
@@ -170,7 +170,7 @@ async function colorPictures(): Promise<Record<string, Uint8Array>> {
 }
 
 describe.skipIf(python === undefined)(
-  "what is sent opens in Pillow with its defaults (needs python3-pil)",
+  "sent pictures open in Pillow with its defaults (needs python3-pil)",
   () => {
     test("every kind of color picture, upright, in its colors, in the size that was recorded", async () => {
       const sent = await sentOf(await colorPictures());

@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import * as HangingHeic from "#core/document/fixtures/hanging-heic";
 
-/** A parent that has its decoder read a picture in WebAssembly that never returns, and says the decoder's id. */
+/**
+ * A parent process whose decoder reads a picture in WebAssembly that never returns; it prints the decoder's process id.
+ */
 const parent = `
 import { readFileSync } from "node:fs";
 const { Decoder } = await import(${JSON.stringify(new URL("decoder.ts", import.meta.url).href)});
@@ -43,7 +45,7 @@ test.skipIf(process.platform !== "linux")(
     const pid = Number(said);
     try {
       const before = ticksOf(pid) ?? 0;
-      // It computes, and hears nothing.
+      // The decoder is computing and receives no messages.
       await expect.poll(() => (ticksOf(pid) ?? 0) - before, { timeout: 20_000 }).toBeGreaterThan(30);
       child.kill("SIGKILL");
       await expect.poll(() => ticksOf(pid), { timeout: 20_000 }).toBeUndefined();

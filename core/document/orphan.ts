@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 
 /*
- * A decoder in WebAssembly blocks the thread that hears of the parent's end. A second thread asks for it: without one, the
- * process would compute on after its parent was killed.
+ * A decoder in WebAssembly blocks the thread that would notice the parent's end. So a second thread checks for the
+ * parent; without it, the process would continue after its parent was killed.
  */
 
 const everyMs = 500;

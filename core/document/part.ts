@@ -5,7 +5,7 @@ import * as Look from "#core/image/look";
 /* A part of a page in the decoder's process: looked at and encoded as a picture of its own. */
 
 export interface Part {
-  /** The page and the place on it. */
+  /** The page and the receipt's place on it. */
   key: string;
   pixels: Pixels;
 }

@@ -48,7 +48,7 @@ export type Done = { id: number } & (
   | { ok: true; result: Result }
   | {
       ok: false;
-      /** Undefined for a fault of ours. */
+      /** Undefined if the fault is ours. */
       refused: { message: string; details: Record<string, unknown> | undefined } | undefined;
       cause: string;
     }
@@ -56,12 +56,12 @@ export type Done = { id: number } & (
 
 export type Result = Header | Look | Encoded | Attached | Texts;
 
-/** Undefined where the document carries no e-invoice. */
+/** Undefined if the document has no e-invoice. */
 export interface Attached {
   invoice: Found | undefined;
 }
 
-/** Undefined where the kind of document has no text layer. */
+/** Undefined if the kind of document has no text layer. */
 export interface Texts {
   text: Text | undefined;
 }
@@ -87,7 +87,7 @@ export async function serve(): Promise<void> {
   process.on("message", ({ id, job, bytes }: Order) => {
     const work = async () => {
       const { password } = job;
-      // What was opened with one password must not be read with another, or with none.
+      // A file that was opened with one password must not be read with another, or without one.
       if (bytes !== undefined || password !== held.password) {
         held.reader?.then(
           (reader) => reader.close(),

@@ -4,12 +4,12 @@ import type { Picture } from "#core/image/native";
 import type { Look } from "#core/look/look";
 import type { Text } from "./format/format.ts";
 
-/** What is known of a page's picture from its header. */
+/** The facts about a page's picture from its header. */
 export type Shape = Omit<Picture, "bytes" | "mimeType" | "index">;
 
 /**
- * A file that the decoder's process holds open: what orders ask of it, whatever decodes its pages. `index` is the
- * decoder's number of a page, from 0. Each may throw AppError `invalid_image`.
+ * A file that the decoder's process holds open, with the operations for orders, whichever library decodes its pages.
+ * `index` is the decoder's number of a page, from 0. Each may throw AppError `invalid_image`.
  */
 export interface Reader {
   header(index: number): Promise<Header>;
@@ -17,7 +17,7 @@ export interface Reader {
   encode(index: number, image: Shape, options: Encoding): Promise<Encoded>;
   /** A part of the page as pixels. */
   cut(index: number, image: Shape, cut: Cut): Promise<Pixels>;
-  /** As `Opened.text`; a kind that has no text layer leaves it out. */
+  /** As `Opened.text`; missing if the kind of document has no text layer. */
   text?(index: number): Text | undefined;
   /** As `Opened.attachments`. */
   attachments?(): readonly { bytes: Uint8Array }[];

@@ -4,7 +4,7 @@ import { Decoder } from "#core/document/decoder";
 import * as Document from "#core/document/document";
 import * as Drawn from "#core/document/fixtures/drawn";
 
-/** Documents of a format's module, as the seam in ./format/format.ts has them. */
+/** Documents of a format's module, through the interface in ./format/format.ts. */
 
 let decoder: Decoder;
 beforeEach(() => {
@@ -31,7 +31,7 @@ test("a drawn page has the resolution that the budget allows, at most 300 dots a
   expect(await gray(small.bytes, 5)).toBe(50);
 });
 
-test("orders about one file open it once, and those about the next one anew", async () => {
+test("orders about one file open it once; an order about another file opens that one", async () => {
   const document = await Document.open(await gif(), { decoder });
   await Document.prepare(document.first, { maxImageTokens: 64 });
   await Document.page(document, 3);
@@ -40,7 +40,7 @@ test("orders about one file open it once, and those about the next one anew", as
   expect(await gray((await Document.prepare(other.first, { maxImageTokens: 64 })).bytes, 5)).toBe(100);
 });
 
-test("a page that is a picture is sent as that picture, turned as the page says; one of few pixels is not enlarged", async () => {
+test("a page that is a single picture is sent as that picture, with the page's rotation; a small one is not enlarged", async () => {
   const document = await Document.open(await gif(), { decoder });
   const second = await Document.prepare(await Document.page(document, 2), { maxImageTokens: 4096 });
   expect(second).toMatchObject({ width: 120, height: 60, changed: true });
@@ -58,7 +58,7 @@ test("a refusal of the module is the caller's error, and the password reaches no
   });
 });
 
-test("what was opened with a password is not read with another one, nor without, although the file is the same", async () => {
+test("a file that was opened with a password is not read with another one or without one, although the file is the same", async () => {
   const opened = await Document.open(await gif(), { decoder, password: "right" });
   const grayOf = async (document: Document.Document) =>
     gray((await Document.prepare(document.first, { maxImageTokens: 64 })).bytes, 5);

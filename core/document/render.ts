@@ -11,7 +11,7 @@ import { pixelsOf } from "./resolution.ts";
 
 /* Pages of a format's module (./format/format.ts) as headers and as pictures, in the decoder's process. */
 
-/** What a format's module opened, as orders ask for it. */
+/** A file that a format's module opened, with the operations for orders. */
 export function reader(opened: Opened): Reader {
   return {
     header: (index) => header(opened, index),
@@ -63,7 +63,7 @@ async function look(opened: Opened, index: number): Promise<Look> {
   return raster.kind === "pixels" ? await Look.pixels(raster) : await Look.look(await pictureOf(raster));
 }
 
-/** A part of the page, from as many pixels as it is drawn with at most. @throws AppError `invalid_image`. */
+/** A part of the page, cut from the largest drawing of it. @throws AppError `invalid_image`. */
 async function cut(opened: Opened, index: number, part: Cut): Promise<Pixels> {
   const raster = await opened.raster(index, pixelsOf(await opened.shape(index)));
   const Cut = await import("#core/image/cut");

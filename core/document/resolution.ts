@@ -1,6 +1,6 @@
 import type { Shape, Size } from "./format/format.ts";
 
-/** Pixels of a drawn page beyond these show no more: print of 4 points is 17 pixels high. */
+/** More pixels of a drawn page show nothing more: at this resolution print of 4 points is 17 pixels high. */
 const mostDotsPerInch = 300;
 
 /** The pixels that a page has, or is drawn with at most. */

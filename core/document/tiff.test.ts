@@ -46,7 +46,7 @@ test("each page has its own size, orientation and shape", async () => {
   ]);
 });
 
-test("a page without strips that the file is long enough for is refused when it is asked for, not before", async () => {
+test("a page whose strips exceed the file is refused when this page is read, not before", async () => {
   const first = await page("#ffffff", 60, 40);
   const second = await page("#ffffff", 60, 40, { predictor: "none" });
   const bytes = tiffOf([first, second]);

@@ -8,7 +8,7 @@ import { guards } from "#spec/guards";
 import { inspect } from "#test/support/inspect";
 import { png } from "#test/support/picture-parts";
 
-/** Decoders that compute, or take memory, without an end; by the clock they would have hours. */
+/** Decoders that compute or take memory endlessly; their time limit by the clock would be hours. */
 
 const limitMs = 3_600_000;
 const decoders: Decoder[] = [];
@@ -62,7 +62,7 @@ describe.skipIf(process.platform !== "linux")("what a page may use of the machin
       });
   }, 60_000);
 
-  test("CPU: opening, looking and drawing once share it; drawing again has it anew", async () => {
+  test("CPU: opening, looking and drawing once share the limit; drawing again has a new one", async () => {
     const by = decoder(Hanging.url, { cpuMs: 1_500, cpuMsPerMegapixel: 0 });
     // Each step takes 0.3 s of CPU, more on a machine with other work.
     const slow = await inspect(png({ width: Hanging.widths.slow, height: 16 }), { decoder: by });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/* What a process uses, and a watch over it. Linux tells it of any process; elsewhere nothing is watched. */
+/* The CPU and memory that a process uses, and a watch over them. Only Linux reports them for other processes; elsewhere nothing is watched. */
 
 interface Usage {
   cpuMs: number;
@@ -10,11 +10,11 @@ interface Usage {
 /** Linux gives times in these ticks on every machine (proc(5): `sysconf(_SC_CLK_TCK)` is 100). */
 const tickMs = 10;
 
-/** Undefined where the system does not tell, and for a process that has ended. Source: proc(5). */
+/** Undefined if the system does not report it, and for a process that has ended. Source: proc(5). */
 function usageOf(pid: number): Usage | undefined {
   if (process.platform !== "linux") return undefined;
   try {
-    // Behind the name, which may hold blanks and brackets: from the state on, the third field.
+    // The fields after the name, which may contain blanks and brackets; the first of them is the state, field 3.
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
     const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
@@ -28,7 +28,7 @@ function usageOf(pid: number): Usage | undefined {
 }
 
 export interface Bounds {
-  /** From now on. */
+  /** The baseline: usage counts from now on. */
   cpuMs: number;
   residentBytes: number;
 }
@@ -37,7 +37,7 @@ export interface Bounds {
 const everyMs = 100;
 
 /**
- * Looks at a process every tenth of a second, and says what it has passed.
+ * Checks a process every tenth of a second, and reports the limit that it has exceeded.
  * @returns ends the watch, and gives the CPU that was used since its begin, in ms.
  */
 export function watch(pid: number, bounds: Bounds, passed: (what: "cpu" | "memory") => void): () => number {

@@ -56,7 +56,7 @@ const stateVersion = 3;
 
 /** The saved state: plain JSON. */
 interface State {
-  /** Version of this format; a state of another version is not taken up. */
+  /** Version of this format; a state of another version is ignored. */
   version: number;
   /** Paths of the fields, needed to read the vectors. */
   fields: string[];

@@ -5,7 +5,7 @@ import document from "../../docs/openapi.json" with { type: "json" };
 import * as Accumulator from "./accumulator.ts";
 import * as Figures from "./figures.ts";
 
-test("figures are what the OpenAPI document says they are, also where nothing was scored", () => {
+test("figures have the schema of the OpenAPI document, even if nothing was scored", () => {
   const ajv = new Ajv.default({ strict: false, validateFormats: false });
   ajv.addSchema(document, "api");
   const validate = ajv.compile({ $ref: "api#/components/schemas/EvalSummary" });

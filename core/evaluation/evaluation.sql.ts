@@ -18,7 +18,7 @@ export type Labels =
 interface Progress {
   /** The index of the first item that has not been counted. */
   next: number;
-  /** Items of the part in work that are compared, up to this index; told every few seconds for those who wait. */
+  /** Items of the part in work that are compared, up to this index; updated every few seconds for callers who poll. */
   seen?: number;
   /** Items of the run. */
   total: number;
@@ -52,7 +52,7 @@ export const evaluationTable = sqliteTable(
     version: text("version"),
     /** The version of the rules that it was computed by; null for evaluations of before it was stored. */
     rulesVersion: text("rules_version"),
-    /** As in the artifact, for lists and runs. */
+    /** The summary of the artifact, for lists and runs. */
     summary: text("summary", { mode: "json" }).$type<Figures["summary"]>(),
     artifactRel: text("artifact_rel"),
     errorCode: text("error_code"),

@@ -69,7 +69,7 @@ const figures = Figures.of(whole());
 const field = (path: string) => figures.fields.find((each) => each.path === path);
 
 describe("the figures of an evaluation", () => {
-  test("are what OpenAPI says of them", () => {
+  test("have the schema of the OpenAPI document", () => {
     expect(Schema.Figures.parse(figures)).toEqual(figures);
     expect(figures.summary).toMatchObject({ documents: 4, documents_judged: 4, answered: 3 });
     expect(figures.fields.map(({ path }) => path)).toEqual(fields.map(({ path }) => path));
@@ -140,7 +140,7 @@ describe("the figures of an evaluation", () => {
     }
   });
 
-  test("of others are their authors'", () => {
+  test("of published evaluators are computed as by their authors", () => {
     const { donut, sroie, extract_bench } = figures.summary.published;
     // Date and total are labeled three times, total once; right by their text: total of the second.
     expect(sroie).toMatchObject({ precision: 1 / 4, recall: 1 / 7, f1: 2 / 11 });
@@ -168,7 +168,7 @@ describe("the figures of an evaluation", () => {
   });
 });
 
-test("what is labelled and the task does not have is named", () => {
+test("labeled fields that the task does not have are listed", () => {
   const labels = { totals: { total: "1", vat: "2" }, items: [{ name: "Tea", shelf: "3" }], shop: null };
   expect(Sheet.unknownLabels(Layout.of(fields), labelsOf(labels))).toEqual(["items[].shelf", "totals.vat"]);
 });
@@ -186,7 +186,7 @@ test("a document is in the slices of its currency, its letters, and of twenty ta
   expect(slices).toHaveLength(3 + 20);
 });
 
-test("a picture is in the slice of each of its faults, of ok, or of one of its own where it was not looked at", () => {
+test("a picture is in the slice of each of its faults, in `ok`, or in a separate slice if it was not looked at", () => {
   const qualities: Item["quality"][] = [
     { ok: true, reasons: [] },
     { ok: false, reasons: ["blurred", "dark"] },
@@ -194,7 +194,7 @@ test("a picture is in the slice of each of its faults, of ok, or of one of its o
     null,
   ];
   const looks = qualities.map((quality, i) => ({ ...item("receipt_v1", i, {}), quality }));
-  // Results of a version whose answers say nothing of the picture, and of one without tags.
+  // Results of a version without facts about the picture, and of a version without tags.
   const { tags: _, ...older } = item("receipt_v1", 4, {});
   const into = Accumulator.create(fields);
   const totals = { totals: { total: "1,00" } };
@@ -241,7 +241,7 @@ test("a document has a slice of every kind: tag, folder, merchant, currency, lan
   ]);
 });
 
-test("a document without a value that is scored is not judged, and right documents are a share of the judged", () => {
+test("a document without a scored value is not judged, and the share of right documents is of the judged ones", () => {
   const unreadable = {
     labels: { totals: { total: "?" } },
     answer: { totals: { total: null } },
@@ -276,7 +276,7 @@ test("a value labeled as unreadable is in no rate, so it makes no document wrong
   });
 });
 
-test("labels that can be read in several ways are counted and named, also over a pause", () => {
+test("labels that can be read in several ways are counted and named, also if the evaluation was saved and resumed", () => {
   const labels = { totals: { total: "35.000" } };
   const twice = [
     { labels, answer: labels, file: "a.jpg" },
@@ -306,7 +306,7 @@ test("an interval of one document is as wide as one trial, whatever the figure",
   expect(summary.published.donut.accuracy_interval).toEqual(one);
 });
 
-test("figures that were stored without the number of judged documents have it again from their share", () => {
+test("figures that were stored without the number of judged documents get it from the share of right ones", () => {
   const { documents_judged: _, ...stored } = figures.summary;
   expect(Older.summaryOf(stored)).toEqual(figures.summary);
   const none = { ...stored.canonical, documents_right: 0, documents_right_share: null };
@@ -318,8 +318,8 @@ test("figures that were stored without the number of judged documents have it ag
   }
 });
 
-describe("an evaluation that is put away", () => {
-  test("goes on as if nothing had been, in parts and in any order of parts", () => {
+describe("an evaluation that is saved and resumed", () => {
+  test("gives the same figures, in parts and in any order of parts", () => {
     const through = (accumulator: Accumulator.Accumulator) => {
       const state = JSON.parse(JSON.stringify(Accumulator.stateOf(accumulator)));
       return Accumulator.restore(fields, state) ?? Accumulator.create([]);
@@ -334,7 +334,7 @@ describe("an evaluation that is put away", () => {
     expect([...Accumulator.each(merged)]).toEqual([...Accumulator.each(whole())]);
   });
 
-  test("is taken up by the same fields and the same form alone", () => {
+  test("is resumed only with the same fields and the same version of the state", () => {
     const state = Accumulator.stateOf(whole());
     const other = Task.get("receipt_fields_v1")?.fields ?? [];
     expect(Accumulator.restore(other, state)).toBeUndefined();
@@ -342,7 +342,7 @@ describe("an evaluation that is put away", () => {
     expect(() => Accumulator.merge(Accumulator.create(other), whole())).toThrow(TypeError);
   });
 
-  test("keeps some hundred bytes of a document, however long it is", () => {
+  test("needs some hundred bytes per document, however long it is", () => {
     const items = Array.from({ length: 60 }, (_, i) => row(`Item ${i}`, `${i},00`));
     const long = addAll(Accumulator.create(fields), [{ labels: { items }, answer: { items } }]);
     const bytes = Buffer.from(Accumulator.stateOf(long).vectors, "base64").length;
@@ -350,7 +350,7 @@ describe("an evaluation that is put away", () => {
     expect(bytes).toBeLessThan(150);
   });
 
-  test("tells 200 values of a dimension apart and counts the others together", () => {
+  test("distinguishes 200 values of a dimension and counts the others together", () => {
     const accumulator = Accumulator.create(fields);
     const totals = { totals: { total: "1" } };
     for (let i = 0; i < 300; i += 1)

@@ -35,7 +35,7 @@ function meanOf(values: readonly (number | null)[]): number | null {
   );
 }
 
-/** Figures requested while the answer is built; all of them are resampled together afterwards. */
+/** The figures that are requested while the answer is built; all are resampled together afterwards. */
 class Asked {
   readonly #figures: { of: Bootstrap.Figure; value: number | null }[] = [];
   readonly #settle: ((interval: Statistics.Interval | null) => void)[] = [];

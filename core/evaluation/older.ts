@@ -9,7 +9,10 @@ type Older<T extends { documents_judged: number }> = Omit<T, "documents_judged">
   documents_judged?: number;
 };
 
-/** The summary with the number of judged documents: of older ones by the share of right ones, if any is right. */
+/**
+ * The summary with the number of judged documents; for older ones it is computed from the share of right documents, if
+ * any is right.
+ */
 export function summaryOf(stored: Older<Schema.Figures["summary"]>): Schema.Figures["summary"] {
   const { documents, canonical } = stored;
   const { documents_right: right, documents_right_share: share } = canonical;
@@ -17,7 +20,7 @@ export function summaryOf(stored: Older<Schema.Figures["summary"]>): Schema.Figu
   return { ...stored, documents_judged: stored.documents_judged ?? judged };
 }
 
-/** A slice with the number of judged documents: older ones took all of them for judged. */
+/** A slice with the number of judged documents; in older ones all documents counted as judged. */
 export const sliceOf = (stored: Older<Schema.Slice>): Schema.Slice => ({
   ...stored,
   documents_judged: stored.documents_judged ?? stored.documents,

@@ -11,7 +11,7 @@ export const artifact = (row: Named): string => `${prefix(row)}.json`;
 
 const reports = { whole: "report", plain: "report-plain", cut: "report-cut" } as const;
 
-/** Where its report lies, once it was asked for: with pictures, without, or with those that there was time for. */
+/** The key of its report, once one was made: with pictures, without, or with the pictures for which there was time. */
 export const report = (row: Named, which: keyof typeof reports): string =>
   `${prefix(row)}.${reports[which]}.html`;
 

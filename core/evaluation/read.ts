@@ -57,7 +57,7 @@ export async function measured(
 async function stored(bucket: Bucket.Bucket, log: Log, rel: string): Promise<Wire.Evaluation> {
   const bytes = await Bucket.get(bucket, log, rel);
   const lost = (cause?: unknown) =>
-    new AppError("internal", "what is stored of this evaluation cannot be read", { cause });
+    new AppError("internal", "the artifact of this evaluation cannot be read", { cause });
   if (bytes === undefined) throw lost();
   try {
     const evaluation = JSON.parse(Buffer.from(bytes).toString("utf8")) as Wire.Evaluation;

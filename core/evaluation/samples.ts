@@ -24,7 +24,7 @@ export async function* lines(
 
 const parsed = (line: Buffer): Wire.Sample => JSON.parse(line.toString("utf8")) as Wire.Sample;
 
-/** The same, read. */
+/** The same outcomes, parsed. */
 export async function* of(
   bucket: Bucket.Bucket,
   log: Log,

@@ -106,7 +106,7 @@ export const Slice = z
   .object({
     dimension: z.string().meta({
       description:
-        "`tags.NAME`, `folder`, `merchant`, `currency`, `language`, `quality` or `rows`: a document is in one value of each that it has, and in each fault of its picture's `quality`",
+        "`tags.NAME`, `folder`, `merchant`, `currency`, `language`, `quality` or `rows`: a document is in the slice of its value in each dimension that it has, and in one slice for each fault of its picture",
     }),
     value: z.string().meta({ description: "`(others)` stands for all after the first 200 values" }),
     documents: count,
@@ -140,7 +140,7 @@ export const Figures = z
         documents: count.meta({ description: "Labeled documents" }),
         documents_judged: count.meta({
           description:
-            "Labeled documents with at least one value that is scored: of them `documents_right` is the share. Without one are documents whose labels are all `?`, or all of fields that the task does not read",
+            "Labeled documents with at least one value that is scored: `documents_right` counts among them. Not judged are documents whose labels are all `?`, or all for fields that the task does not read",
         }),
         answered: count.meta({ description: "The others failed, were canceled, or have no answer" }),
         canonical: Overall,

@@ -102,7 +102,7 @@ const about = {
   gt_image_key: z.string(),
   gt_from_run_id: z.string().nullable().meta({
     description:
-      "The run of which the labels are a draft that nobody has corrected (`from_run`): then the figures say how far the two runs agree, and not how good one is.",
+      "The run whose answers are the labels, as an uncorrected draft (`from_run`): then the figures say how far the two runs agree, and not how good one is.",
   }),
   str_mode: StrMode,
   created_at: z.iso.datetime(),
@@ -116,7 +116,7 @@ export const Entry = z
     finished_at: z.iso.datetime().nullable(),
     rules_version: z.string().nullable().meta({
       description:
-        "The version of the rules that say what values mean and when two are the same: two hashes. Null before the end.",
+        "The version of the rules for the meaning of values and for equality: two hashes. Null before the end.",
     }),
     code_version: z.string().nullable().meta({ description: "The version of the code that computed it." }),
     summary: Schema.Figures.shape.summary.nullable(),

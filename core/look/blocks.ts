@@ -1,7 +1,7 @@
 import { distance, hullOfMarks, type Point } from "./hull.ts";
 import type { Mark } from "./ink.ts";
 
-/** Marks that lie close together, and what is known of their lines. */
+/** Marks that are close together, and the direction of their lines. */
 export interface Block {
   marks: Mark[];
   hull: Point[];
@@ -24,7 +24,7 @@ const mostGap = 3;
 const mostGapInLine = 1.5;
 /** Degrees about the usual direction that count as the same. */
 const spread = 12;
-/** Fewer neighbors say nothing about lines. */
+/** Fewer neighbors are no evidence about lines. */
 const leastNeighbors = 5;
 
 /** The gap between two blocks. */
@@ -54,7 +54,7 @@ function neighbors(sorted: readonly Inside[], most: number) {
     for (let b = a + 1; b < sorted.length; b += 1) {
       const other = sorted[b] as Inside;
       const across = Math.max(0, other.mark.left - right);
-      // Those after it begin further to the right.
+      // All later marks begin further to the right.
       if (across > most) break;
       const down = Math.max(0, other.mark.top - bottom, top - other.mark.bottom);
       const gap = Math.sqrt(across * across + down * down);
@@ -69,7 +69,7 @@ function neighbors(sorted: readonly Inside[], most: number) {
   return { parents, gaps, leans };
 }
 
-/** Of a forest in which each names its parent, the root itself. */
+/** The root of a tree in the forest, in which each node names its parent and the root itself. */
 export function rootOf(parents: number[], of: number): number {
   let at = of;
   while (parents[at] !== at) {
@@ -91,7 +91,7 @@ export const between = (a: number, b: number): number => ((b - a + 270) % 180) -
 /** Degrees of a direction's class. */
 const step = 3;
 
-/** The direction that most of them have, and how many. */
+/** The most common direction, and how many have it. */
 function usual(leans: readonly number[]): Pick<Block, "lean" | "certainty"> {
   if (leans.length < leastNeighbors) return { lean: 0, certainty: 0 };
   const classes = new Uint16Array(180 / step);
@@ -108,7 +108,7 @@ function usual(leans: readonly number[]): Pick<Block, "lean" | "certainty"> {
   }
   const from = best.at * step - 90;
   const near = leans.map((lean) => between(from, lean)).filter((off) => Math.abs(off) <= spread);
-  // The middle one: a capital beside a small letter leans, and more of them on one side than on the other.
+  // The median is taken, because the direction from a capital to a small letter leans, and more often to one side.
   const middle = near.sort((a, b) => a - b)[near.length >> 1] ?? 0;
   return { lean: from + middle, certainty: near.length / leans.length };
 }

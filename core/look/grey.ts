@@ -11,7 +11,10 @@ export type Quarter = 0 | 90 | 180 | 270;
 /** About how many pixels the look works on: a sheet of paper has 640 × 480 then, a long receipt is longer and narrower. */
 export const lookPixels = 640 * 480;
 
-/** Of long paper the copy keeps a short side of this much, so that its letters are still letters, up to `mostLookPixels`. */
+/**
+ * The copy of long paper keeps a short side of this many pixels, so that its letters stay recognizable, up to
+ * `mostLookPixels`.
+ */
 const leastShortSide = 240;
 const mostLookPixels = 2_400_000;
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { random } from "#test/support/look/receipts";
 import { area, cornersOf, distance, hullOf, hullOfMarks, meet } from "./hull.ts";
 
-test("the hull of marks is that of all corners of their boxes", () => {
+test("the hull of marks equals the hull of all corners of their boxes", () => {
   const r = random(4);
   for (let n = 0; n < 50; n += 1) {
     const marks = Array.from({ length: r.whole(1, 40) }, () => {

@@ -16,7 +16,7 @@ export interface Mark {
 
 export interface Ink {
   marks: Mark[];
-  /** Of other sizes and shapes: bars, stains, pictures; lines are none. */
+  /** Pieces of other sizes and shapes: bars, stains, pictures, but not lines. */
   others: Mark[];
   runs: Runs;
 }
@@ -31,7 +31,7 @@ const meanRadius = 9;
 const leastContrast = 6;
 const mostContrast = 48;
 
-/** Darker than the mean around it, by more than the noise of the paper. */
+/** A pixel is ink if it is darker than the mean around it by more than the noise of the paper. */
 export function inkOf(grey: Grey): Ink {
   const darker = darkness(grey);
   return components(darker, grey, thresholdsOf(darker, grey));
@@ -83,7 +83,8 @@ function inside(
   for (let x = meanRadius + 1; x < inner; x += 1) {
     sum = (sum + (columns[x + meanRadius] as number) - (columns[x - meanRadius - 1] as number)) | 0;
     const darker = (Math.imul(sum, share) >> shift) - (data[row + x] as number);
-    // At most 0 becomes 0. Noise makes a condition here a coin toss that no processor foresees: it takes four times as long.
+    // Negative values become 0, without a branch: with noise a processor cannot predict the branch, which takes four
+    // times as long.
     out[row + x] = darker & ~(darker >> 31);
   }
   return sum;
@@ -155,7 +156,7 @@ function quantile(counts: Uint32Array, rank: number): number {
   return counts.length - 1;
 }
 
-/** In place of the index of a mark: a part of a long line, such as the edge of the paper. */
+/** Used instead of a mark's index for a part of a long line, such as the edge of the paper. */
 export const lineMark = -2;
 const leastLine = 24;
 const leastOther = 5;
@@ -294,7 +295,7 @@ function likeText({ left, right, top, bottom, area }: Mark): boolean {
   return !(long >= 10 && (long > 12 * short || (long > 3.5 * short && filled > 0.7)));
 }
 
-/** Points, dashes and the dots of rules are none. */
+/** Points, dashes and the dots of rules are no letters. */
 function likeLetter({ left, right, top, bottom }: Mark, usual: number): boolean {
   const wide = right - left + 1;
   const high = bottom - top + 1;

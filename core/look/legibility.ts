@@ -8,9 +8,9 @@ import type { Letter, Upright } from "./upright.ts";
 
 /** What is measured on the reduced copy; `faultsOf` judges it. */
 export interface Legibility {
-  /** Letters that were recognized as such, of those that were looked at. */
+  /** The share of windows that were recognized as letters. */
   letters: number;
-  /** They say which way up the picture is, or it is so small that it was not reduced. */
+  /** True if the letters show which way up the picture is, or if the picture is so small that it was not reduced. */
   certain: boolean;
   /** Height of a letter, as a share of the picture's longer side. */
   letterShare: number;
@@ -60,7 +60,7 @@ interface Area {
   bottom: number;
 }
 
-/** Where nearly all letters are; the whole picture where there are none. */
+/** The area with nearly all letters; the whole picture if there are none. */
 function areaOf(letters: readonly Letter[], { width, height }: Grey): Area {
   if (letters.length === 0) return { left: 0, top: 0, right: width, bottom: height };
   const xs = letters.map(({ x }) => x).toSorted((a, b) => a - b);
@@ -95,7 +95,7 @@ function levelAt(counts: Uint32Array, share: number): number {
   return 255;
 }
 
-/** Burnt out is white on paper that is grey elsewhere. */
+/** White areas count as burnt out only if the paper is gray elsewhere. */
 const [burnt, white] = [250, 225];
 
 function glareOf(levels: Uint32Array): number {

@@ -12,26 +12,26 @@ import { uprightOf } from "./upright.ts";
 import { weights } from "./weights.ts";
 
 /*
- * One look at a reduced grey copy of a picture, before it is sent: which way up it is, and whether it can be read. By its pixels alone; no model is
- * asked.
+ * One look at a reduced grey copy of a picture, before it is sent: which way up it is, and whether it can be read. It
+ * uses only the pixels; the model is not asked.
  */
 
 export interface Look {
-  /** Clockwise quarter turns that make the picture upright; null where its letters do not say. */
+  /** Clockwise quarter turns that make the picture upright; null if its letters do not show it. */
   turn: Quarter | null;
   legibility: Legibility;
   /** Clockwise degrees by which its lines are tilted then; 0 for at most 1, and where there is too little text. */
   tilt: number;
-  /** From top to bottom; empty where it is not known which way up the picture is. */
+  /** From top to bottom; empty if it is not known which way up the picture is. */
   lines: TextLine[];
-  /** Receipts that lie on the picture beside each other; none where there is one, or it is not clear. */
+  /** Several receipts on the picture; empty if there is one, or if it is not clear. */
   papers: Paper[];
 }
 
 /** A smaller tilt does not affect reading, and a picture that is not turned can be sent as it is. */
 const leastTilt = 1;
 const mostTilt = 10.5;
-/** Of ink, by which the tilt is measured on a usual picture. */
+/** The number of ink points by which the tilt of a usual picture is measured. */
 const mostPoints = 7_000;
 
 let net: Transformed | undefined;

@@ -30,14 +30,14 @@ export const turned: readonly Uint16Array[] = [0, 1, 2, 3].map((quarters) => {
   return order;
 });
 
-/** A net whose first layer is transformed: what one position and its three quarter turns say together. */
+/** A net with a transformed first layer, in which a position and its three quarter turns are combined. */
 export interface Transformed extends Pick<Net, "hidden" | "bias" | "second"> {
   /** `hidden` rows of 4 values for each of the 64 positions of the upper left quarter. */
   first: Float64Array;
 }
 
 const half = side / 2;
-/** A position of each four that quarter turns put in one another's place. */
+/** One position of each four that quarter turns exchange. */
 const positions = Uint16Array.from(
   { length: half * half },
   (_, at) => Math.floor(at / half) * side + (at % half),

@@ -22,7 +22,7 @@ async function greyOf(picture: Sharp): Promise<Grey> {
 
 const found = (grey: Grey) => papersOf(grey, inkOf(grey));
 
-test("receipts on a table are found, each with all of its print and nothing of another, in reading order", async () => {
+test("receipts on a table are found, each with all of its print and without print of others, in reading order", async () => {
   const { bytes, papers, width, height } = await drawSheet(21_002, { receipts: 3, ground: "table", fonts });
   const receipts = found(await greyOf(sharp(bytes)));
   expect(receipts).toHaveLength(papers.length);
@@ -52,7 +52,7 @@ const middleOf = (corners: readonly Corner[]): Corner => ({
   y: corners.reduce((sum, { y }) => sum + y, 0) / corners.length,
 });
 
-test("one receipt is never cut: whole, folded with a dark crease, torn in two", async () => {
+test("a single receipt is never cut: undamaged, folded with a dark crease, or torn in two", async () => {
   const { bytes } = await draw(30_002, { fonts, mostTilt: 0, wear: 0.3 });
   const { width = 0, height = 0 } = await sharp(bytes).metadata();
   expect(found(await greyOf(sharp(bytes)))).toEqual([]);
@@ -104,7 +104,7 @@ function folded(fold: number): Sharp {
   );
 }
 
-test("a fold through names and amounts parts no receipt, and marks of a dark table beside it are none", async () => {
+test("a fold through names and amounts splits no receipt, and marks on a dark table beside it are no receipt", async () => {
   for (const fold of [0, 16, 30]) expect(found(await greyOf(folded(fold)))).toEqual([]);
 });
 

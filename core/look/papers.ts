@@ -6,9 +6,10 @@ import { type Node, regionOfMarks, treeOf } from "./regions.ts";
 import { areOne, together } from "./same-paper.ts";
 
 /*
- * Whether several receipts lie on one picture, and where. A receipt is a group of text that something parts from all others: paper
- * edges or a table that is darker than the paper (./regions.ts), or a wide empty gap that no row bridges (./same-paper.ts). A picture
- * is one receipt unless the groups are clear: a receipt that is cut in two is worse than two that are read together.
+ * Finds several receipts on one picture. A receipt is a group of text that is separated from all others: by paper edges
+ * or a table that is darker than the paper (./regions.ts), or by a wide empty gap that no row crosses
+ * (./same-paper.ts). A picture is one receipt unless the groups are clear: a receipt that is cut in two is worse than
+ * two that are read together.
  */
 
 /** A receipt on a picture, as a rectangle around its print that may lean. */
@@ -19,31 +20,31 @@ export interface Paper {
   turn: number;
 }
 
-/** Fewer marks in a bright region are dirt. */
+/** A bright region with fewer marks counts as dirt. */
 const leastMarksOfRegion = 6;
-/** Levels of grey by which what lies between two papers is darker than the paper around their text. */
+/** The area between two papers is darker than the paper around their text by this many gray levels. */
 const leastDepth = 9;
 /** A receipt has this many marks, and this share of those of the largest one. */
 const leastMarks = 20;
 const leastShare = 0.15;
-/** Where the groups hold less of the marks than this, the marks are those of a pattern. */
+/** If the groups contain a smaller share of the marks than this, the marks are a pattern. */
 const leastCovered = 0.7;
-/** A piece that was parted from its receipt: marks, and heights of a letter between them. */
+/** A piece that was separated from its receipt: its most marks, and its distance in heights of a letter. */
 const leastMarksOfPiece = 4;
 const mostGapToPiece = 8;
-/** Around the marks of a receipt it is at least this share as bright as around most of them. */
+/** Marks belong to a receipt if their surroundings are at least this share as bright as around most of its marks. */
 const leastBrightness = 0.75;
-/** The ground of this share of the marks is darker than that of the others, which lie on paper. */
+/** If the background of this share of the marks is darker than that of the others, they are not on paper. */
 const brightShare = 0.8;
 /** Paper is at least this share as bright as the brightest: what is darker is the table. */
 const leastLevel = 0.5;
-/** In place of the number of a region. */
+/** Used instead of the number of a region. */
 const nowhere = -1;
 /** Heights of a letter around the print. */
 const mostMargin = 6;
 const leastMargin = 1.5;
 
-/** @returns none where there is one receipt, or it is not clear that there are several. */
+/** @returns an empty list if there is one receipt, or if it is not clear that there are several. */
 export function papersOf(grey: Grey, ink: Ink): Paper[] {
   const size = sizesOf(ink.marks)[ink.marks.length >> 1] ?? 1;
   const marks = [...ink.marks, ...ink.others].filter((mark) => isCompact(mark, size));
@@ -103,7 +104,10 @@ function isClearlyOne(grey: Grey, marks: readonly Mark[], size: number): boolean
   );
 }
 
-/** Receipts with what a fold or a shadow parted from them: it is near, and no other receipt lies where both would. */
+/**
+ * Joins receipts with pieces that a fold or a shadow separated: pieces that are near, if no other receipt is within the
+ * common area.
+ */
 function withPieces(
   grey: Grey,
   { receipts, pieces, size }: { receipts: readonly Block[]; pieces: readonly Block[]; size: number },
@@ -165,14 +169,14 @@ function inOrder(papers: readonly Paper[]): Paper[] {
 const shortOf = ({ left, right, top, bottom }: Mark) => Math.min(right - left, bottom - top) + 1;
 const sizesOf = (marks: readonly Mark[]) => marks.map(shortOf).sort((a, b) => a - b);
 
-/** Pieces of a paper's edge are none: they would join what they part. */
+/** Pieces of a paper's edge are left out, because they would join what the edge separates. */
 function isCompact(mark: Mark, size: number): boolean {
   const short = shortOf(mark);
   const long = Math.max(mark.right - mark.left, mark.bottom - mark.top) + 1;
   return long < 4 * size || (long < 6 * short && mark.area > 0.3 * long * short);
 }
 
-/** Regions with text between which darker ones lie. */
+/** Regions with text that are separated by darker ones. */
 function apart(node: Node): Node[] {
   const found = node.children
     .flatMap(apart)

@@ -14,7 +14,7 @@ export interface Node {
   /** The cell that stands for the region. */
   at: number;
   level: number;
-  /** Marks in it. */
+  /** The number of marks in it. */
   text: number;
   /** Sum over its marks of the level of the paper around them. */
   paper: number;
@@ -24,7 +24,7 @@ export interface Node {
 interface Tree {
   root: Node;
   width: number;
-  /** Of each cell: the next larger region's cell, itself at the root. */
+  /** For each cell: the cell of the next larger region; at the root, itself. */
   parents: Int32Array;
 }
 

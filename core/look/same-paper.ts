@@ -9,15 +9,15 @@ import { acrossLines, rowsAgree } from "./same-rows.ts";
 
 /** Nearer blocks are of one paper, whatever lies between them. */
 const near = 3.5;
-/** Parts of a paper that a fold or a tear parts: one below the other, equally wide, this near. */
+/** Parts of a paper that a fold or a tear separates: one below the other, equally wide, at most this far apart. */
 const mostFold = 8;
 const leastColumn = 0.7;
 /** Two blocks that fill their common hull to this share are parts of one rectangle. */
 const wholeShare = 0.93;
-/** A block of fewer marks is a crumb, and belongs to what is this near. */
+/** A block with fewer marks belongs to a block that is this near. */
 const crumb = 4;
 const mostStray = 12;
-/** Where lines are certain they tell papers apart that lean differently by more than this, in degrees. */
+/** If lines are certain, papers whose tilt differs by more than this many degrees are different. */
 const mostTurned = 12;
 const certain = 0.3;
 const leastMarksOfLines = 15;
@@ -28,8 +28,8 @@ const mostBeforeFewLines = 15;
 const mostBeside = 8;
 
 /**
- * Whether nearness and folds alone make one paper of them, whatever parts its text: all blocks beside the largest paper have fewer
- * than `least` marks together.
+ * True if nearness and folds alone join them to one paper, whatever separates its text: all blocks beside the largest
+ * paper have fewer than `least` marks together.
  */
 export function areOne(blocks: readonly Block[], size: number, least: number): boolean {
   const forest = new Forest(blocks, size);
@@ -40,8 +40,8 @@ export function areOne(blocks: readonly Block[], size: number, least: number): b
 /**
  * Blocks that are of one paper joined to one.
  * @param size - the height of a letter in pixels.
- * @param least - marks of a paper: where all others together have fewer than this beside the largest, there is one paper, and
- * nothing else is looked at.
+ * @param least - the least marks of a paper: if all others together have fewer besides the largest, there is one paper,
+ * and nothing else is checked.
  */
 export function together(blocks: readonly Block[], size: number, least: number): Block[] {
   const forest = new Forest(blocks, size);
@@ -50,7 +50,7 @@ export function together(blocks: readonly Block[], size: number, least: number):
   return withoutOverlaps(forest.groups(), size);
 }
 
-/** Blocks, of which those that are near each other are joined from the beginning: this takes little time. */
+/** The blocks; those that are near each other are joined at the beginning, which takes little time. */
 class Forest {
   readonly #blocks: readonly Block[];
   readonly #parents: number[];
@@ -102,7 +102,7 @@ function boxOf(hull: readonly Point[]): Box {
   return { xs: range(hull.map(({ x }) => x)), ys: range(hull.map(({ y }) => y)) };
 }
 
-/** No two points of what is in the boxes are nearer. */
+/** A lower bound for the distance of any two points in the boxes. */
 function gapOf(one: Box | undefined, other: Box | undefined): number {
   if (one === undefined || other === undefined) return 0;
   return Math.max(gap(one.xs, other.xs), gap(one.ys, other.ys));
@@ -122,7 +122,10 @@ function plus(one: Block, other: Block): Block {
   };
 }
 
-/** Papers do not overlap, and parts of one may be parted as a whole only: groups that are of one paper are one. */
+/**
+ * Papers do not overlap, and a part of a paper is separated only as a whole. So groups that belong to one paper are
+ * joined.
+ */
 function withoutOverlaps(groups: readonly Block[], size: number): Block[] {
   const list = groups.toSorted((a, b) => b.marks.length - a.marks.length);
   for (let a = 0; a < list.length; a += 1) {
@@ -155,14 +158,14 @@ function isSame(one: Block, other: Block, size: number): boolean {
   const isParted = one.region !== other.region;
   if (Math.min(one.marks.length, other.marks.length) < crumb) return !isParted && apart < mostStray * size;
   const { lean } = weightOf(one) >= weightOf(other) ? one : other;
-  // Before their lines: of a column of short amounts it is not clear which way they run.
+  // Checked before the direction of lines, which is not clear for a column of short amounts.
   if (!isParted && rowsAgree(one, other, { lean, size })) return true;
   if (areTurned(one, other)) return !isParted && apart < mostBeside * size;
   const spans = spansOf(one, other);
   return isParted ? isFolded(spans, size) : isWithin(spans, size);
 }
 
-/** Their lines run in different directions. */
+/** True if their lines run in different directions. */
 function areTurned(one: Block, other: Block): boolean {
   const areCertain = [one, other].every(
     ({ certainty, marks }) => certainty >= certain && marks.length >= leastMarksOfLines,
@@ -208,14 +211,14 @@ const range = (values: readonly number[]): Range => ({
 /** Negative where they overlap. */
 const gap = (a: Range, b: Range): number => Math.max(a.from, b.from) - Math.min(a.to, b.to);
 
-/** What a fold or a tear parts stands one below the other and is equally wide; a few lines alone are no receipt. */
+/** Parts that a fold or a tear separates are one below the other and equally wide; a few lines alone are no receipt. */
 function isFolded({ beside, below, width, lower }: Spans, size: number): boolean {
   if (beside >= 0) return false;
   if (lower < fewLines * size) return below < mostBeforeFewLines * size;
   return below < mostFold * size && -beside > leastColumn * width;
 }
 
-/** Of one bright region: parts of a paper are near each other. */
+/** For blocks in one bright region: parts of a paper are near each other. */
 function isWithin(spans: Spans, size: number): boolean {
   const { beside, below, lower } = spans;
   if (beside < 0) return below < (lower < fewLines * size ? mostBeforeFewLines : mostBelow) * size;

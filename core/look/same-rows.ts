@@ -3,14 +3,14 @@ import type { Point } from "./hull.ts";
 import type { Mark } from "./ink.ts";
 
 /*
- * Whether two blocks side by side stand in the same rows, as names and amounts of a receipt do, and the columns of a page. All lengths are
- * heights of a letter.
+ * Tells whether two blocks side by side share rows, like the names and amounts of a receipt, or the columns of a page.
+ * All lengths are heights of a letter.
  */
 
 /** Share of the smaller block's marks that stand beside the larger one, and of these in its rows. */
 const leastBeside = 0.4;
 const leastAgreeing = 0.8;
-/** So far a mark may stand from the middle of a row. */
+/** How far a mark may be from the middle of a row. */
 const mostOff = 0.3;
 /** Lines lean a little more or less than was measured, in degrees, and paper is not flat. */
 const turns = [0, -1, 1];
@@ -23,14 +23,14 @@ export function rowsAgree(one: Block, other: Block, { lean, size }: { lean: numb
     const across = acrossLines(lean + turn);
     const rows = positions(large, across);
     const [first = 0, last = 0] = [rows[0], rows.at(-1)];
-    // What stands above or below the other block, such as a barcode, has no row in it.
+    // Marks above or below the other block, such as a barcode, have no row in it.
     const beside = positions(small, across).filter((at) => at >= first - size && at <= last + size);
     if (beside.length < leastBeside * small.marks.length) return false;
     return shifts.some((shift) => agreeing(rows, beside, { shift, size }) >= leastAgreeing * beside.length);
   });
 }
 
-/** The position of a point across lines that lean so many degrees. */
+/** The position of a point across lines with this tilt in degrees. */
 export function acrossLines(lean: number): (point: Point) => number {
   const [c, s] = [Math.cos((lean * Math.PI) / 180), Math.sin((lean * Math.PI) / 180)];
   return ({ x, y }) => y * c - x * s;
@@ -39,7 +39,7 @@ export function acrossLines(lean: number): (point: Point) => number {
 const positions = ({ marks }: Block, across: (point: Point) => number): number[] =>
   marks.map((mark) => across(middleOf(mark))).sort((a, b) => a - b);
 
-/** How many of the second positions, shifted by so much, are near one of the first; both ascend. */
+/** How many of the second positions, after this shift, are near one of the first; both lists ascend. */
 function agreeing(
   rows: readonly number[],
   given: readonly number[],

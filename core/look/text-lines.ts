@@ -2,15 +2,15 @@ import type { Grey, Quarter } from "./grey.ts";
 import type { Mark } from "./ink.ts";
 
 /*
- * The lines of text on an upright page, by its letters alone: where paper may be cut, and how many of its lines end in
- * the column of the amounts.
+ * The lines of text on an upright page, by its letters alone: they show where paper may be cut, and which lines end in
+ * the column of amounts.
  */
 
 export interface TextLine {
   /** Shares of the height of the page as it is sent: upright and straightened. */
   top: number;
   bottom: number;
-  /** It ends at the right edge where amounts stand, behind a gap or as the only word. */
+  /** True if the line ends at the right edge of the amounts, after a gap or as its only word. */
   amount: boolean;
 }
 
@@ -28,7 +28,7 @@ interface Line {
   y: number;
 }
 
-/** Of the usual height of a letter. */
+/** Factors of the usual height of a letter. */
 const sameLine = 0.75;
 const ofOneWord = 1.1;
 const behindName = 1.6;
@@ -38,7 +38,7 @@ const leastPieces = 2;
 
 interface Turned {
   turn: Quarter;
-  /** Clockwise degrees by which the lines are tilted, which is taken away. */
+  /** Clockwise degrees by which the lines are tilted; the tilt is removed. */
   tilt: number;
 }
 
@@ -124,7 +124,7 @@ function joined(lines: readonly Line[], usual: number): Line[] {
 const rightOf = ({ pieces }: Line) => Math.max(...pieces.map(({ right }) => right));
 const leftOf = ({ pieces }: Line) => Math.min(...pieces.map(({ left }) => left));
 
-/** Where most lines that reach across the paper, or stand at its right, end. */
+/** The position at which most lines end that cross the paper or are at its right. */
 function edgeOf(lines: readonly Line[], usual: number): number | undefined {
   const lefts = lines.map(leftOf).toSorted((a, b) => a - b);
   const rights = lines.map(rightOf).toSorted((a, b) => a - b);

@@ -6,7 +6,7 @@ import type { Points } from "./ink.ts";
  * "Detection of linear oblique structures and skew scan in digitized documents", ICPR 1986).
  */
 
-/** Straightened are up to 10 degrees; a little more is looked at so that the edge of the range is not a maximum. */
+/** Tilts up to 10 degrees are straightened; a slightly larger range is searched so that its edge is not a maximum. */
 const mostTilt = 12;
 /** Profiles are taken for strips of about this width, so that warped paper keeps its lines. */
 const stripPixels = 220;
@@ -27,7 +27,7 @@ interface Profile {
 
 /**
  * The clockwise tilt in degrees, -12 to 12; 0 where there is too little text to say.
- * @param points - ink of letters alone, so that a striped table has no say.
+ * @param points - only ink of letters, so that a striped table has no influence.
  * @param upended - lines run from top to bottom, or from bottom to top.
  */
 export function tiltOf({ x, y }: Points, size: { width: number; height: number }, upended: boolean): number {

@@ -11,7 +11,7 @@ export interface Letter extends Place {
 
 /** The quarter turn that makes a picture upright, by the letters alone. */
 export interface Upright {
-  /** Clockwise; undefined where the letters do not say. */
+  /** Clockwise; undefined if the letters do not show it. */
   turn: Quarter | undefined;
   /** Standard errors by which the best orientation is ahead of the second. */
   certainty: number;
@@ -31,8 +31,8 @@ const clearCertainty = 4;
 const likely = Math.log(0.5);
 
 /**
- * Each letter says how likely it stands upright after 0, 1, 2 and 3 quarter turns; the picture is turned by the sum of
- * all, if it is clearly ahead of the second.
+ * Each letter gives the likelihood that it is upright after 0, 1, 2 and 3 quarter turns; the picture is turned by the
+ * sum of all, if it is clearly ahead of the second.
  */
 export function uprightOf(grey: Grey, marks: Mark[], net: Transformed): Upright {
   const places = placesOf(marks, mostWindows);

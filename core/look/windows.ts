@@ -11,7 +11,7 @@ export const side = 16;
 const samples = side * side;
 /** A window is this many times as wide as its letter: its neighbors show which way the line runs. */
 const spread = 2.6;
-/** Levels of grey; a window with less is even. */
+/** The least contrast in gray levels; a window with less has no letter. */
 const leastDeviation = 2;
 
 /** Where a window was cut out, and the size of its letter. */

@@ -2,7 +2,7 @@ import { AppError } from "#core/error";
 
 /* What the APIs of providers have in common: JSON over HTTPS with a key, and what their refusals mean. */
 
-/** Whom to ask, and as whom. */
+/** The address of the API, and its key. */
 export interface Api {
   /** Without a slash at its end, e.g. `https://api.runpod.io/v2`. */
   apiUrl: string;
@@ -82,7 +82,7 @@ export function parse({ body }: Received): unknown {
   }
 }
 
-/** Why the provider refused, in our words: its own could quote a variable of the pod. */
+/** Why the provider refused, in our words, because its own could quote a variable of the pod. */
 export function refused({ name, rights }: Names, { status, retryAfterS }: Received): AppError {
   if (status === 401)
     return new AppError("forbidden", `${name} does not know this API key: it is wrong, disabled or ended`);

@@ -2,7 +2,7 @@ import type { Hold } from "#core/breaker/breaker.sql";
 import { nextDay, type Rules } from "./rules.ts";
 import type { Memory, Seen } from "./step.ts";
 
-/* What calls and runs wait for, until when, and what the day's ceilings allow. */
+/* The reason why calls and runs wait, until when, and what the day's ceilings allow. */
 
 const hourMs = 3_600_000;
 

@@ -59,7 +59,7 @@ describe("1,000 random schedules of a day", () => {
     ).toEqual([]);
     const sum = (of: "starts" | "stops" | "refusals" | "deaths" | "races") =>
       outcomes.reduce((total, { outcome }) => total + outcome[of], 0);
-    // What the schedules must contain to prove anything.
+    // Events that the schedules must contain, because otherwise they would prove nothing.
     expect(sum("starts")).toBeGreaterThan(1_000);
     expect(sum("stops")).toBeGreaterThan(1_000);
     expect(sum("refusals")).toBeGreaterThan(100);
@@ -88,7 +88,7 @@ describe("one step", () => {
     expect(Machine.step(Machine.initial(now), seen, { ...rules(["a"]), podIds: [] }).order).toBeUndefined();
   });
 
-  test("what the operator stopped is not started by work, and callers are told to wait", () => {
+  test("a pod that the operator stopped is not started by work, and callers are told to wait", () => {
     const off = { ...Machine.initial(now), wanted: "off" } as const;
     const step = Machine.step(off, seen, rules(["a"]));
     expect(step.order).toBeUndefined();

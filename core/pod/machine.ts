@@ -5,15 +5,15 @@ import type { Rules } from "./rules.ts";
 import type { Alarm, Memory, Seen, Step } from "./step.ts";
 
 /*
- * When the pod is started and stopped, as a pure function: what is stored and what is seen go in, what is stored, ordered
- * and reported comes out. manager.ts looks, stores and orders. docs/gpu.md, "A pod that runs only while work waits", has
- * the states.
+ * When the pod is started and stopped, as a pure function: from the stored memory and an observation it computes the
+ * new memory, orders and reports. manager.ts observes, stores and orders. docs/gpu.md, "A pod that runs only while work
+ * waits", has the states.
  */
 
 /** After this long without an answer of the provider's API it is reported. */
 const awayMs = 10 * 60_000;
 
-/** Troubles after which the provider is not asked again before the pause is over. */
+/** Failures after which the provider is not asked again before the pause is over. */
 const quiet: readonly (string | null)[] = ["key_refused", "slow_down", "pod_gone"];
 
 /** The memory before the first step. */
@@ -44,14 +44,14 @@ export function skipsLook({ reason, retryAt }: Pick<Memory, "reason" | "retryAt"
   return quiet.includes(reason) && (retryAt?.getTime() ?? 0) > now;
 }
 
-/** What follows from what is seen. */
+/** Computes the next step from an observation. */
 export function step(before: Memory, seen: Seen, rules: Rules): Step {
   const turn = new Turn(before, seen, rules);
   turn.take();
   return turn.result();
 }
 
-/** What follows from an order of the step before, which the provider did not take. */
+/** Computes the next step after the provider did not accept an order. */
 export function refused(
   { order, memory }: Pick<Step, "order" | "memory">,
   trouble: Trouble,
@@ -170,7 +170,7 @@ class Turn {
     if (this.#memory.reason === "budget") this.#patch({ reason: null });
     if (look.state === "broken" && this.#memory.state !== "failed") this.#fail("pod_broken");
     else if (look.state === "up" || look.state === "starting" || look.state === "queued") {
-      // Somebody else started it, or an order that seemed lost was carried out.
+      // Another program started it, or an order that seemed lost was carried out.
       this.#noted.begins = { startedAt: look.since ?? new Date(now), ratePerHour: look.ratePerHour };
       const state = look.state === "up" ? "loading" : "starting";
       this.#patch({ state, orderedAt: null, reason: "adopted" });
@@ -201,13 +201,13 @@ class Turn {
       this.#patch({ state: "loading" });
       this.#whileUp(look);
     } else if (look.state === "queued") {
-      // Withdrawn: otherwise it would start at any time later.
+      // The order is withdrawn; otherwise the pod could start at any later time.
       if (waited > queueMs) this.#stop("no_gpu");
     } else if (look.state === "broken") this.#stop("pod_broken");
     else if (look.state === "down" && waited > orderMs) {
       this.#noted.ends = "not_started";
       if (reason === "adopted") this.#patch({ state: "stopped", reason: null });
-      // Taken twice without effect: so it looks if RunPod has no GPU and does not say it.
+      // The order was accepted twice without effect. This happens if RunPod has no GPU and does not report it.
       else if (refusals % 2 === 1) this.#noGpu("start_without_effect");
       else this.#patch({ state: "stopped", reason: "start_without_effect", refusals: refusals + 1 });
     } else if (waited > loadMs) this.#stop("load_timeout");
@@ -315,7 +315,7 @@ class Turn {
     const { work } = this.#seen;
     const { callsSeen, idleSince } = this.#memory;
     if (this.#hasWork()) this.#patch({ idleSince: null });
-    // The second: work that came and ended between two steps.
+    // The second condition notices work that came and ended between two steps.
     else if (idleSince === null || work.calls !== callsSeen) this.#patch({ idleSince: this.#in(0) });
     this.#patch({ callsSeen: work.calls });
   }

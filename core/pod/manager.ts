@@ -20,7 +20,7 @@ import type { Seen, Sight, Step } from "./step.ts";
 import * as Store from "./store.ts";
 import { warmUp } from "./warm-up.ts";
 
-/* The manager of the pod: looks at it and at the work, lets machine.ts decide, stores that, and then orders it. */
+/* The manager of the pod: it observes the pod and the work, lets machine.ts decide, stores the decision, and then orders it. */
 
 export interface Manager {
   db: Database.Db;
@@ -38,7 +38,7 @@ export interface Manager {
 }
 
 /**
- * Looks again and again until `until`, while something is going on; once if nothing is.
+ * Checks repeatedly until `until` while something is going on, and once if nothing is.
  * @throws AppError `storage_unavailable`.
  */
 export async function run(manager: Manager, until: number): Promise<void> {
@@ -74,7 +74,7 @@ export async function tick(manager: Manager, holder: string): Promise<"busy" | "
   };
   const step = Machine.step(before, seen, rules);
   const { stored, sessionId } = await commit(manager, holder, step, now);
-  // Work came in between, or another manager, or the operator: the next look sees it.
+  // Something changed in between (work, another manager, the operator); the next check sees it.
   if (!stored) return "busy";
   await tell(manager, before, step);
   if (step.order !== undefined)

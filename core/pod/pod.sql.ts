@@ -40,9 +40,9 @@ export const podTable = sqliteTable("pod", {
   sessionId: text("session_id"),
   /** When the provider was last ordered to start or stop it. */
   orderedAt: time("ordered_at"),
-  /** Since when there is no work; null while there is some. */
+  /** Since when there is no work; null while there is work. */
   idleSince: time("idle_since"),
-  /** All model calls that were counted at the last look, by which work between two looks is noticed. */
+  /** The number of all model calls at the last check, by which work between two checks is noticed. */
   callsSeen: count("calls_seen"),
   /** Failed starts, and starts refused for want of a GPU, one after the other. */
   failures: count("failures"),

@@ -6,8 +6,8 @@ import type { AppError } from "#core/error";
  */
 
 /**
- * `queued`: it was ordered to start, and no GPU is free for it so far. `broken`: it will not get well by itself.
- * `unknown`: the provider says what is not known here, so nothing is ordered.
+ * `queued`: it was ordered to start, and no GPU is free for it so far. `broken`: it does not recover by itself.
+ * `unknown`: the provider reports an unknown state, so nothing is ordered.
  */
 type Lifecycle = "down" | "queued" | "starting" | "up" | "stopping" | "broken" | "unknown";
 
@@ -39,7 +39,7 @@ export interface Provider {
   stop(podId: string): Promise<void>;
   /** What a UTC day of this pod costs by the provider's own bill, which may change for some hours after the day. */
   billed?(podId: string, day: Date): Promise<Bill>;
-  /** Whether a **new** pod like this one would find a GPU; undefined if that cannot be said. Never throws. */
+  /** Whether a **new** pod like this one would find a GPU; undefined if this is not known. Never throws. */
   capacity?(podId: string): Promise<boolean | undefined>;
 }
 

@@ -1,10 +1,10 @@
 import type { Window } from "#core/daily-window";
 
-/* What the operator allows the manager (settings `POD_…`), and the times that it keeps. */
+/* The operator's limits for the manager (settings `POD_…`), and its times. */
 
 export interface Rules {
   idleStopMs: number;
-  /** Undefined: no ceiling. Both are of a UTC day. */
+  /** Undefined: no ceiling. Both ceilings are for a UTC day. */
   maxHoursPerDay: number | undefined;
   maxDollarsPerDay: number | undefined;
   keepWarm: Window | undefined;
@@ -16,7 +16,7 @@ export interface Rules {
 interface Times {
   /** An order that has no effect for this long was lost. */
   orderMs: number;
-  /** A pod that was ordered to start and is without a GPU for this long gets none. */
+  /** A pod that was ordered to start and has no GPU for this long counts as refused. */
   queueMs: number;
   /** A pod whose model server does not serve after this long is broken. */
   loadMs: number;
@@ -24,7 +24,7 @@ interface Times {
   pausesMs: readonly number[];
   /** Pause after the provider refused every pod for want of a GPU. */
   noGpuPauseMs: number;
-  /** The start that is expected before there was one. */
+  /** The expected duration of a start before any was measured. */
   startMs: number;
   /** How often the manager looks when nothing is going on. */
   lookMs: number;

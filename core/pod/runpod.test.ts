@@ -23,13 +23,13 @@ async function failure(call: Promise<unknown>): Promise<AppError> {
     (thrown: unknown) => thrown,
   );
   if (!(error instanceof AppError)) throw new Error("no AppError", { cause: error });
-  // Whatever went wrong: neither whom was asked, nor with what, nor what came back.
+  // No error contains the address, the key or the answer.
   expect(`${error.message} ${JSON.stringify(error.details ?? {})}`).not.toMatch(/127\.0\.0\.1|canary|rpa_/i);
   return error;
 }
 
 describe("a pod at RunPod", () => {
-  test("of RunPod's answer only what is named is kept, and none of the pod's variables", async () => {
+  test("only the listed fields of RunPod's answer are kept, and none of the pod's variables", async () => {
     server.status = "RUNNING";
     expect(await RunPod.get(runpod(), podId)).toEqual({
       id: podId,
@@ -91,7 +91,7 @@ describe("a pod at RunPod", () => {
     ["400", RunPodServer.noGpu],
     ["500", problem(500, "There are not enough free GPUs on the host machine to start this pod.")],
     ["no RFC 9457", { status: 400, body: '{"error":"not enough free GPUs on the host machine"}' }],
-  ])("no free GPU is told from every other refusal: %s", async (_form, orders) => {
+  ])("no free GPU is distinguished from every other refusal: %s", async (_form, orders) => {
     server.refuse = { orders };
     const error = await failure(RunPod.start(runpod(), podId));
     expect(error).toMatchObject({ code: "inference_unavailable", retry: true });
@@ -148,7 +148,7 @@ describe("a pod at RunPod", () => {
   });
 
   test.each(["", "..", "a/b", "a?b", "a%2fb", "a b", "a".repeat(65), "é"])(
-    "an id that could lead the path elsewhere is refused before anybody is asked: %j",
+    "an id that could change the path is refused before any call: %j",
     async (id) => {
       expect((await failure(RunPod.stop(runpod(), id))).code).toBe("invalid_request");
       expect(server.seen).toEqual([]);

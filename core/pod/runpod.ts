@@ -9,7 +9,7 @@ import { type Bill, type Look, noGpu, type Provider } from "./provider.ts";
  * https://docs.runpod.io/api-reference-v2/migrate-from-v1
  */
 
-/** Whom to ask, and as whom; e.g. `https://api.runpod.io/v2`. */
+/** The address of the API, and its key; e.g. `https://api.runpod.io/v2`. */
 export type RunPod = Api.Api;
 
 const names = { name: "RunPod", rights: "read and write pods" } as const;
@@ -22,7 +22,7 @@ type Status = (typeof statuses)[number] | "UNKNOWN";
 export interface Pod {
   id: string;
   name: string | undefined;
-  /** UNKNOWN: a word that RunPod did not have in 2026. */
+  /** UNKNOWN: a state that RunPod did not have in 2026. */
   status: Status;
   /** USD an hour, now: 0 while it is stopped, when only its disk costs something. Undefined: RunPod did not say. */
   costPerHour: number | undefined;
@@ -41,7 +41,7 @@ const Answer = z.object({
   id: z.string(),
   status: z.string().transform((text): Status => statuses.find((status) => status === text) ?? "UNKNOWN"),
   name: z.string().nullish(),
-  // A price below zero is none: nothing is computed from it.
+  // A price below zero is ignored.
   cost: z.number().nonnegative().nullish().catch(null),
   gpu: z.object({ id: z.string(), count: z.number().int().default(1) }).nullish(),
   startedAt: z.string().nullish(),

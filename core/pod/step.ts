@@ -2,7 +2,7 @@ import type { Hold } from "#core/breaker/breaker.sql";
 import type { PodRow } from "./pod.sql.ts";
 import type { Look, Trouble } from "./provider.ts";
 
-/* What goes into a step of the manager, and what comes out (machine.ts). */
+/* The input and output of a step of the manager (machine.ts). */
 
 /** The memory between two steps. */
 export type Memory = Omit<PodRow, "name" | "lookedAt" | "holder" | "stamp" | "leaseUntil">;
@@ -17,7 +17,7 @@ export interface Work {
   calls: number;
 }
 
-/** What is known about the pod now; `skipped`: it was not looked at, because of an earlier trouble. */
+/** What is known about the pod now; `skipped`: it was not checked, because of an earlier failure. */
 export type Sight =
   | ({ kind: "seen" } & Look)
   | { kind: "trouble"; trouble: Trouble; retryAfterMs: number | undefined }
@@ -54,6 +54,6 @@ export interface Step {
   ends: string | undefined;
   hold: Hold | undefined;
   alarms: Alarm[];
-  /** What must not exist when the step is stored: otherwise the step is not taken. */
+  /** A condition that must not hold when the step is stored; otherwise the step is dropped. */
   unless: "in_flight" | "any_work" | undefined;
 }

@@ -23,15 +23,15 @@ import { type PodRow, podTable as pod } from "./pod.sql.ts";
 import { dayOf } from "./spent.ts";
 import type { Step, Work } from "./step.ts";
 
-/* The manager's row and its sessions. Only the holder of the lease writes what the manager knows. */
+/* The manager's row and its sessions. Only the holder of the lease writes the manager's memory. */
 
 const name = "gpu";
 /** The condition of the one row. */
 export const row = eq(pod.name, name);
 
-/** Starts of which the usual duration is made. */
+/** The number of past starts from which the usual duration is computed. */
 const startsCounted = 5;
-/** The manager looks each minute. What was going on in a longer pause is not known. */
+/** The manager checks each minute. After a longer pause it is not known what happened in between. */
 const mostBetweenLooksMs = 120_000;
 const lastLook = sql`(SELECT coalesce(${pod.lookedAt}, ${Number.MAX_SAFE_INTEGER}) FROM ${pod} WHERE ${row})`;
 
@@ -74,7 +74,7 @@ export async function take(
   const free = or(isNull(pod.holder), eq(pod.holder, holder), sql`coalesce(${pod.leaseUntil}, 0) < ${now}`);
   const found = await Database.batch(db, {
     made: made(db, now),
-    // Before the look of now is noted.
+    // Read before the current check is recorded.
     busy: db.query
       .update(session)
       .set({ busyMs: sql`${session.busyMs} + min(${mostBetweenLooksMs}, max(0, ${now} - ${lastLook}))` })
@@ -141,7 +141,7 @@ export async function commit(
     ...(unless === "any_work" ? [sql`NOT ${waiting()}`] : []),
   ];
   const stored = sql`(SELECT ${pod.stamp} FROM ${pod} WHERE ${row}) = ${stamp}`;
-  // While the pod may not be used its address is told to no function.
+  // While the pod may not be used, functions do not get its address.
   const address = hold === undefined ? memory.address : null;
   // Orders of the operator are taken over from the row, where they may have changed meanwhile.
   const { chosenId: _chosen, wanted: _wanted, startAskedAt: _asked, ...known } = memory;

@@ -6,8 +6,8 @@ const picture =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQAAAACCEkxzAAAAEklEQVR42mP4DwUMo4xRBukMAOPT/hAC2mzjAAAAAElFTkSuQmCC";
 
 /**
- * The first call to a model server that has just been loaded, so that no caller waits for what it does once. Never throws.
- * @returns false if the server did not answer it in time; what the answer says does not matter.
+ * The first call to a model server that has just been loaded, so that no caller waits for its one-time initialization.
+ * Never throws. @returns false if the server did not answer it in time; the content of the answer does not matter.
  */
 export async function warmUp(server: Server, timeoutMs: number): Promise<boolean> {
   const exchange = Transport.open({ connectTimeoutMs: Math.min(server.connectTimeoutMs, timeoutMs) });
@@ -34,7 +34,7 @@ export async function warmUp(server: Server, timeoutMs: number): Promise<boolean
       signal: AbortSignal.timeout(timeoutMs),
     });
     for await (const _piece of response.body);
-    // A server that refuses this call serves others; one behind a proxy that finds nobody does not.
+    // A server that refuses this call is up and can serve others; the error page of a proxy means that it is not up.
     return response.status < 500 && response.status !== 404;
   } catch {
     return false;

@@ -5,7 +5,7 @@ import type { TokenLogprob } from "#core/vision/completion";
 import type { AttemptRecord, Usage } from "#core/vision/fault";
 import type { Room } from "#core/vision/room";
 
-/* How a question is asked, and what comes of it. */
+/* How a question is asked, and its outcome. */
 
 export interface AskOptions {
   signal?: AbortSignal | undefined;
@@ -25,7 +25,10 @@ export interface AskOptions {
   probeTimeoutMs?: number | undefined;
   /** Ends the question after a suspect call, even if the server still answers (core/vision/verdict.ts). */
   endOnSuspect?: boolean | undefined;
-  /** An answer that used up its tokens with so many whole rows ends the question: the caller asks for the others. */
+  /**
+   * An answer that used up its tokens and has this many complete rows ends the question; the caller asks for the other
+   * rows.
+   */
   continuedFrom?: number | undefined;
   /** 0 up to 1; replaced in tests. */
   random?: (() => number) | undefined;

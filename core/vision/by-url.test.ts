@@ -32,7 +32,7 @@ function ask(options: Partial<Vision.AskOptions> = {}) {
   return { asked, onNotFetched, onUrlsOff, events };
 }
 
-/** By URL `refusal`, by bytes an answer. */
+/** Answers a call by URL with `refusal`, and a call with bytes with an answer. */
 function refuses(refusal: ModelServer.Behavior): void {
   model.respond = (received) =>
     urlsOf(received).some((each) => each.startsWith("http")) ? refusal : ModelServer.json({ total: "1" });
@@ -47,7 +47,7 @@ test("a picture by URL is sent as it is, and the log has no part of it", async (
   expect(JSON.stringify(events)).not.toContain("bucket.test");
 });
 
-/** As vLLM 0.32 words them. */
+/** In the words of vLLM 0.32. */
 const refusals: [string, ModelServer.Behavior, string][] = [
   [
     "the bucket's 403",
@@ -78,7 +78,7 @@ const refusals: [string, ModelServer.Behavior, string][] = [
 ];
 
 describe("a server that does not take a URL", () => {
-  test.each(refusals)("(%s) gets the bytes once, and says so once", async (_, refusal, reason) => {
+  test.each(refusals)("(%s) gets the bytes, and this is reported once", async (_, refusal, reason) => {
     refuses(refusal);
     const first = ask();
     const answer = await first.asked;
@@ -94,7 +94,7 @@ describe("a server that does not take a URL", () => {
     expect(JSON.stringify([answer, first.events])).not.toContain("5ec2e7");
   });
 
-  test("for a picture that is gone is not to blame: the reader's error ends the call", async () => {
+  test("because the picture is gone is not at fault: the reader's error ends the call", async () => {
     refuses(refusals[0]?.[1] as ModelServer.Behavior);
     const { AppError } = await import("#core/error");
     const gone = async () => {
@@ -111,7 +111,7 @@ describe("a server that does not take a URL", () => {
     expect(JSON.stringify(error)).not.toContain("5ec2e7");
   });
 
-  test("nor bytes either is at fault for another reason: URLs stay on", async () => {
+  test("and refuses bytes, too, has another problem: URLs are still used", async () => {
     model.respond = () => ModelServer.error(500, "engine dead");
     const { asked, onNotFetched } = ask();
     expect((await failure(asked)).code).toBe("inference_failed");
@@ -120,7 +120,7 @@ describe("a server that does not take a URL", () => {
   });
 });
 
-describe("what has nothing to do with the URL is no reason for bytes", () => {
+describe("failures that have nothing to do with the URL do not switch to bytes", () => {
   test.each([
     ["overload", ModelServer.error(503, "busy")],
     [

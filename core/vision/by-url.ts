@@ -16,8 +16,7 @@ export const isOff = (server: { baseUrl: string }): boolean =>
   (refused.get(server.baseUrl) ?? 0) > Date.now();
 
 /**
- * Records that the server answered only when it got the bytes.
- * @returns true where that is new, and should be said.
+ * Records that the server answered only when it got the bytes. @returns true if that is new and should be reported.
  */
 export function turnOff(server: { baseUrl: string }): boolean {
   const isNew = !refused.has(server.baseUrl);
@@ -25,7 +24,7 @@ export function turnOff(server: { baseUrl: string }): boolean {
   return isNew;
 }
 
-/** The server took a picture by its URL: a later refusal is said again. */
+/** Records that the server accepted a picture by its URL, so that a later refusal is reported again. */
 export const works = (server: { baseUrl: string }): void => {
   refused.delete(server.baseUrl);
 };

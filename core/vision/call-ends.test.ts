@@ -45,14 +45,14 @@ describe("half an answer", () => {
     },
   );
 
-  test("a flood of bytes is cut off, whatever its content", async () => {
+  test("an endless answer is cut off, whatever its content", async () => {
     script({ kind: "flood" });
     const error = await failure(ask({ deadline: Date.now() + 20_000 }));
     expect([error.code, error.details]).toEqual(["inference_failed", { reason: "oversized_answer" }]);
     await seenClosed();
   });
 
-  test("events that are no JSON are half an answer", async () => {
+  test("events that are not JSON make the answer incomplete", async () => {
     const printed = vi.spyOn(console, "error");
     script({ kind: "status", status: 200, contentType: "text/event-stream", body: "data: {CANARY\n\n" });
     expect((await failure(ask())).code).toBe("inference_failed");
@@ -102,7 +102,7 @@ describe("time", () => {
     expect((await pausing).code).toBe("inference_timeout");
   });
 
-  test("a probe that the deadline cuts short does not make an outage of a lost deadline", async () => {
+  test("a probe that is ended by the deadline does not turn a timeout into an outage", async () => {
     script(ModelServer.hang());
     model.models = ModelServer.hang();
     const started = Date.now();

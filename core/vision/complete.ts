@@ -23,10 +23,10 @@ export interface Server {
 }
 
 export interface Picture {
-  /** Empty where there is a `url`. */
+  /** Empty if there is a `url`. */
   bytes: Uint8Array;
   mimeType: string;
-  /** Where the server fetches it by itself. It is signed, hence a secret. */
+  /** The URL from which the server fetches the picture. It is signed, so it is a secret. */
   url?: string | undefined;
 }
 
@@ -68,7 +68,7 @@ interface CallOptions {
 
 /** Usage comes after the finish reason; wait this long for it. */
 const afterFinishMs = 1_000;
-/** The most that is read of an answer that is not an event stream. */
+/** The most bytes that are read of an answer that is not an event stream. */
 const errorBodyBytes = 64 * 1024;
 const topLogprobs = 5;
 /** Longer timers fire at once (Node's limit is a 32-bit number of milliseconds). */
@@ -167,7 +167,7 @@ async function stream(
 
 type Stopped = "silence" | "deadline" | "aborted";
 
-/** The exchange of one call, with all that may end it early: silence, the deadline and the caller. */
+/** The exchange of one call, which silence, the deadline or the caller may end early. */
 function open(server: Server, { deadline, signal }: CallOptions) {
   let stopped: Stopped | undefined;
   const stop = (why: Stopped) => {
@@ -266,10 +266,10 @@ function requestBody(
 const dataUrl = ({ bytes, mimeType }: Picture) =>
   `data:${mimeType};base64,${Buffer.from(bytes).toString("base64")}`;
 
-/** How an answer is held to its schema. */
+/** How the server is asked to follow the schema. */
 type Constraint = "json_schema" | "structured_outputs" | "none";
 
-/** OpenAI's field; where a server does not know it, vLLM's own; where it knows neither, none. */
+/** OpenAI's field; if a server does not know it, vLLM's own; if it knows neither, none. */
 export function constraintOf(ask: Ask, without: ReadonlySet<string> | undefined): Constraint {
   if (ask.schema === undefined) return "none";
   if (!without?.has("response_format")) return "json_schema";

@@ -40,7 +40,7 @@ interface ChunkLogprob {
   top_logprobs?: { token: string; logprob: number }[];
 }
 
-/** A completion that comes in piece by piece. */
+/** A completion that arrives piece by piece. */
 export class Incoming {
   readonly #completion: Completion;
   /** Also while `cut` is set. */
@@ -83,7 +83,7 @@ export class Incoming {
     if (choice.finish_reason) this.finishReason = choice.finish_reason;
   }
 
-  /** The text and usage of a completion that broke off. */
+  /** The text and usage of an incomplete completion. */
   partial(): { rawText: string; usage: Usage | null } {
     const { text, reasoning, usage } = this.#completion;
     return { rawText: text || reasoning, usage };

@@ -64,7 +64,7 @@ const events = (between: string, end = "\n") =>
     `data: [DONE]${end}${end}`,
   ].join("");
 
-describe("what keeps a connection alive is not part of the answer", () => {
+describe("heartbeats are not part of the answer", () => {
   test.each<[string, string]>([
     ["a ping without data", "event: ping\n\n"],
     ["a ping with empty data", "event: ping\ndata:\n\n"],
@@ -122,7 +122,7 @@ describe("what keeps a connection alive is not part of the answer", () => {
   });
 });
 
-test("a line without an end takes time in proportion to its length", async () => {
+test("the time for an endless line is proportional to its length", async () => {
   const piece = new TextEncoder().encode("x".repeat(1024));
   const pieces = 8 * 1024;
   let n = 0;

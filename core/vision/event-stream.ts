@@ -6,7 +6,7 @@
 interface StreamEvent {
   /** JSON, or `[DONE]`. */
   data: string;
-  /** The server named the event `error`. Other names say nothing: some servers name every chunk. */
+  /** The server named the event `error`. Other names have no meaning: some servers name every chunk. */
   isError: boolean;
 }
 

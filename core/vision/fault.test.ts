@@ -9,7 +9,7 @@ const body = (message: string) => JSON.stringify({ error: { message, type: "BadR
 
 describe("context too long", () => {
   test.each(Object.entries(ModelServer.contextTooLong))(
-    "%s is recognised, with its numbers",
+    "%s is recognized, with its numbers",
     (name, text) => {
       const expected: Record<string, object> = {
         vllmOldMaxTokens: { overBy: 809 },
@@ -24,12 +24,12 @@ describe("context too long", () => {
     ["characters", { maxModelLen: 4096, only: "text" }],
     ["answerAlone", { maxModelLen: 4096, only: "answer", clips: true }],
     ["stoppedByAnswer", { maxModelLen: 4096, only: "answer" }],
-  ] as const)("%s: what is not a length of the prompt is not taken for one", (name, expected) => {
+  ] as const)("%s: numbers that are not the prompt's length are not taken for it", (name, expected) => {
     expect(parseContextTooLong(notThePicture[name])).toEqual(expected);
     expect(fromAnswer(400, none, body(notThePicture[name]), 0).contextTooLong).toEqual(expected);
   });
 
-  test("a true length of the text alone is kept", () => {
+  test("an exact length of the text alone is kept", () => {
     const text = notThePicture.textAlone.replace("at least 4097", "5120");
     expect(parseContextTooLong(text)).toEqual({ maxModelLen: 4096, promptTokens: 5120, only: "text" });
   });
@@ -126,14 +126,14 @@ describe("the verdict", () => {
     },
   );
 
-  test("the model server's own 429 and 503 are overload; its 408, 425 and other 5xx are the item's", () => {
+  test("the model server's own 429 and 503 are overload; its 408, 425 and other 5xx count against the item", () => {
     for (const status of [429, 503]) expect(classify(fromAnswer(status, none, own, 0))).toBe("overload");
     for (const status of [408, 425, 500, 502, 504])
       expect(classify(fromAnswer(status, none, own, 0))).toBe("item");
     expect(classify(fromAnswer(500, none, "Internal Server Error", 0))).toBe("item");
   });
 
-  test("requests that it will never take are refused, also by a proxy", () => {
+  test("requests that are never accepted are `refused`, also by a proxy", () => {
     for (const status of [400, 404, 413, 415, 422])
       expect(classify(fromAnswer(status, none, own, 0))).toBe("refused");
     for (const status of [400, 413]) expect(classify(fromAnswer(status, none, html, 0))).toBe("refused");
@@ -153,7 +153,7 @@ describe("the verdict", () => {
     expect(classify(fromAnswer(200, none, '{"choices":[]}', 0))).toBe("refused");
   });
 
-  test("connection faults and silence are outages, a lost budget is the item's", () => {
+  test("connection faults and silence are outages; a used-up time budget counts against the item", () => {
     const fault = (kind: Fault["kind"]): Fault => ({ kind, afterSend: true });
     for (const kind of ["dns", "refused", "tls", "connect_timeout", "reset", "silence"] as const) {
       expect(classify(fault(kind))).toBe("outage");

@@ -85,13 +85,13 @@ export type AttemptKind =
   | "retry"
   | "smaller_picture"
   | "reencoded_picture"
-  /** The server did not take the picture by its URL. */
+  /** The picture was sent as bytes, because the server did not take its URL. */
   | "picture_as_bytes"
   | "without_field"
   | "another_seed"
-  /** After an answer that did not fit: with all the room that is left. */
+  /** After an answer that did not fit: a call with all the room that is left. */
   | "larger_max_tokens"
-  /** With no more than the server accepts. */
+  /** A call with no more tokens than the server accepts. */
   | "smaller_max_tokens"
   | "without_response_format";
 
@@ -121,7 +121,7 @@ export class VisionError extends AppError {
   readonly rawText: string;
   /** Finish reason of the last answer. */
   readonly finishReason: string | null;
-  /** For a single failed call: the server's counts when it broke off. */
+  /** For a single failed call: the server's counts until it ended. */
   readonly usage: Usage | null;
   /** The part of the answer that was read before the room ended. */
   readonly partial: Salvaged | null;

@@ -4,7 +4,7 @@ import * as Asking from "#test/support/model-server/asking";
 import { failure } from "#test/support/model-server/asking";
 import * as ModelServer from "#test/support/model-server/model-server";
 
-/* What the end of an answer means, and what the tokens of answers that were cut off or broken off cost. */
+/* The meaning of the end of an answer, and the tokens of incomplete answers. */
 
 let model: ModelServer.ModelServer;
 
@@ -43,7 +43,7 @@ test("white space behind a whole object is cut off, and takes nothing from it", 
   expect(model.requests).toHaveLength(1);
 });
 
-describe("an answer that stopped in its middle", () => {
+describe("an answer that stopped in the middle", () => {
   test.each(["stop", "eos", "repetition", "tool_calls", "brand_new_reason"])(
     "%s: another seed once, never without the schema",
     async (finishReason) => {
@@ -70,7 +70,7 @@ describe("an answer that stopped in its middle", () => {
     },
   );
 
-  test("error: a fault of the server, so the very same question again", async () => {
+  test("error: a fault of the server, so the same question is asked again", async () => {
     script(ModelServer.text(half, { finishReason: "error" }), ModelServer.json({ total: "1" }));
     const answer = await ask();
     expect(answer.attempts.map(({ kind, error }) => [kind, error])).toEqual([
@@ -97,7 +97,7 @@ describe("abort: a server that is being shut down properly", () => {
     expect(error.rawText).toBe(half);
   });
 
-  test("where /v1/models answers, it is asked again as it was", async () => {
+  test("if /v1/models answers, the question is repeated unchanged", async () => {
     script(ModelServer.text(half, { finishReason: "abort" }), ModelServer.json({ total: "1" }));
     const answer = await ask();
     expect(answer.attempts.map(({ kind }) => kind)).toEqual(["first", "retry"]);
@@ -110,7 +110,7 @@ describe("abort: a server that is being shut down properly", () => {
     expect((await ask({ endOnSuspect: true })).value).toEqual({ total: "1" });
   });
 
-  test("a reachable server that breaks off every answer ends in a failure", async () => {
+  test("a reachable server that interrupts every answer ends in a failure", async () => {
     script(ModelServer.text(half, { finishReason: "abort" }));
     const error = await failure(ask({ probeTimeoutMs: 2_000 }));
     expect([error.code, model.requests.length]).toEqual(["inference_failed", 5]);
@@ -124,7 +124,7 @@ describe("abort: a server that is being shut down properly", () => {
   });
 });
 
-describe("the tokens of calls that came to no end", () => {
+describe("the tokens of incomplete calls", () => {
   test("cut off by our guard: counted up to there", async () => {
     script(ModelServer.endless("whitespace"), ModelServer.json({ total: "1" }));
     const answer = await ask();
@@ -156,7 +156,7 @@ describe("the tokens of calls that came to no end", () => {
     expect(answer.usage.prompt_tokens).toBe(900 + 100);
   });
 
-  test("a server without this option is asked without it, and still for the sum at the end", async () => {
+  test("a server without this option is asked without it, but still for the sum at the end", async () => {
     model.respond = ({ body }) =>
       body.stream_options?.continuous_usage_stats === undefined
         ? ModelServer.json({ total: "1" }, { usage })

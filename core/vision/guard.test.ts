@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Cut, endsInCopies, Guard } from "#core/vision/guard";
 
-/** Feeds a text in pieces; where it was cut off, and why. */
+/** Feeds a text in pieces. @returns where it was cut off, and why. */
 function feed(text: string, size = 7, maxTokens = 4096): { cut: Cut | undefined; at: number } {
   const guard = new Guard(maxTokens);
   for (let at = 0; at < text.length; at += size) {
@@ -53,7 +53,7 @@ test("loops of any period are cut off long before a usual max_tokens", () => {
   }
 });
 
-test("entries that say nothing are no lines, however often they come", () => {
+test("empty entries are no lines, however often they repeat", () => {
   for (const unit of ['{"name": null, "price": null}, ', "null, ", '"", ', "{}, ", '[null, ""], ']) {
     const { cut, at } = feed(`{"items": [${unit.repeat(200)}`);
     expect(cut, unit).toBe("repetition");
@@ -68,7 +68,7 @@ describe("whole entries that repeat are lines of a receipt: only max_tokens limi
     `{"text": "${Array.from({ length: 90 }, (_, i) => i).join(" ")}"},`,
     '"0,89", ',
     "89, ",
-    // Two lines by turns, a list within a line, brackets within a text.
+    // Two alternating lines, a list within a line, brackets within a text.
     '{"name": "TEA", "price": "1.00"}, {"name": "CAKE", "price": "3.00"}, ',
     '{"name": "TEA", "tags": ["A", "B"], "price": "1.00"}, ',
     '{"name": "TEA ]}[{", "price": "1.00"}, ',
@@ -80,7 +80,7 @@ describe("whole entries that repeat are lines of a receipt: only max_tokens limi
     }
   });
 
-  test.each(units)("an answer that ends in them ends in copies: %s", (unit) => {
+  test.each(units)("an answer that ends in such entries ends in copies: %s", (unit) => {
     expect(endsInCopies(`{"items": [${unit.repeat(80)}${unit.slice(0, unit.length / 2)}`)).toBe(true);
     expect(endsInCopies(`{"items": [${unit.repeat(20)}`)).toBe(false);
   });

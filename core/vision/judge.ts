@@ -4,7 +4,7 @@ import { endsInCopies } from "#core/vision/guard";
 import { judgeThinking, modelThinks } from "#core/vision/reasoning";
 
 /**
- * The result of a finished answer, and what it means for the next call:
+ * The verdict on a finished answer, which decides about the next call:
  * - `answer`: one complete JSON object, however it ended
  * - `thinks`: only thinking; only the server's operator can change that
  * - `malformed`: ended normally, but is not one object: the ladder continues

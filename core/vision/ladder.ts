@@ -31,7 +31,7 @@ const minCallMs = 100;
  * At temperature 0 another seed changes nothing, so from the second rung on a little randomness helps out of a loop.
  */
 const laterTemperature = 0.2;
-/** An answer of fewer tokens cannot hold a result. */
+/** Fewer tokens are not enough for an answer. */
 const leastTokens = 64;
 
 /** The rungs of the ladder: how the next call differs after an answer that was not a JSON object. */
@@ -53,7 +53,7 @@ export class Ladder {
   /** True after the room was checked once for an answer that did not fit; it is not checked again. */
   #resized = false;
   #reencoded = false;
-  /** Why a picture by URL was not taken. */
+  /** Why the server did not take a picture by its URL. */
   #notFetched: string | undefined;
   #rawText = "";
   #finishReason: string | null = null;
@@ -255,7 +255,7 @@ export class Ladder {
     this.#maxTokens = fit.maxTokens;
   }
 
-  /** What comes of it; if it throws, the question ends with the calls so far. */
+  /** The result of `work`; if it throws, the question ends with the calls so far. */
   async #orStopped<T>(made: Promise<T> | undefined): Promise<T | undefined> {
     try {
       return await made;
@@ -323,7 +323,7 @@ export class Ladder {
     return true;
   }
 
-  /** False if the pictures cannot be had as bytes. */
+  /** False if the pictures are not available as bytes. */
   async #asBytes(fault: Fault): Promise<boolean> {
     const images = await this.#orStopped(this.#options.onNotFetched?.());
     if (images === undefined) return false;
@@ -333,7 +333,7 @@ export class Ladder {
     return true;
   }
 
-  /** What an answer says about pictures by URL: the server fetches them, or takes bytes alone. */
+  /** What an answer shows about pictures by URL: the server fetches them, or accepts only bytes. */
   #noteUrls(): void {
     if (ByUrl.isUsed(this.#images)) ByUrl.works(this.#server);
     if (this.#notFetched !== undefined && ByUrl.turnOff(this.#server))

@@ -39,7 +39,7 @@ const read = (more: { baseUrl?: string; timeoutMs?: number } = {}) => {
   return Load.read({ ...about, ...times } as Parameters<typeof Load.read>[0], more.timeoutMs ?? 5_000);
 };
 
-test("vLLM's requests are read from beside /v1 with the key, and the engines of one server are added up", async () => {
+test("vLLM's requests are read from `/metrics` beside /v1 with the key, and the engines of one server are added up", async () => {
   const seen: string[] = [];
   answer = (request, response) => {
     seen.push(`${request.url} ${request.headers.authorization}`);
@@ -58,7 +58,7 @@ test.each([
   expect(await read()).toBeUndefined();
 });
 
-test("a server that does not answer in time, or is away, says nothing", async () => {
+test("a server that does not answer in time, or is away, gives undefined", async () => {
   answer = () => undefined;
   expect(await read({ timeoutMs: 50 })).toBeUndefined();
   expect(await read({ baseUrl: "http://127.0.0.1:1/v1" })).toBeUndefined();

@@ -1,7 +1,7 @@
 import type { Server } from "#core/vision/complete";
 import * as Transport from "#core/vision/transport";
 
-/** What the model server says of its requests, all callers' together. */
+/** The model server's numbers of requests, of all its clients together. */
 export interface Load {
   /** Requests that it works on. */
   running: number;

@@ -25,7 +25,7 @@ function script(...behaviors: ModelServer.Behavior[]): void {
 }
 
 describe("an outage", () => {
-  /** Away: neither questions nor probes are answered by the model server. */
+  /** While the server is away, it answers neither questions nor probes. */
   const away = (behavior: ModelServer.Behavior) => {
     model.respond = () => behavior;
     model.models = behavior;
@@ -80,7 +80,7 @@ describe("an outage", () => {
     await seenClosed();
   });
 
-  test("silence in mid-answer counts too, and what was said is kept", async () => {
+  test("silence in the middle of an answer counts, too, and the text so far is kept", async () => {
     model.respond = () => ModelServer.text('{"total": "12', { finishReason: null, end: "hang" });
     model.models = ModelServer.html(502);
     const error = await failure(ask({}, {}, { readTimeoutMs: 150 }));
@@ -145,7 +145,7 @@ describe("probe", () => {
     ["not_a_model_server", ModelServer.html(200)],
     ["timeout", ModelServer.hang()],
     ["connection_lost", ModelServer.reset()],
-  ])("%s is told as a code within its time", async (code, behavior) => {
+  ])("%s is reported as a code within its time", async (code, behavior) => {
     model.models = behavior;
     const started = Date.now();
     expect(await Vision.probe(serverOf(model), undefined, 200)).toMatchObject({

@@ -11,8 +11,8 @@ export interface Probe {
   /** Names of the models it serves. */
   models: string[];
   /**
-   * Why it is not ok, in snake_case; never a host. `model_missing`: vLLM serves `models`, which it holds calls to. Other
-   * servers take any name, or complete it, so that their list says nothing.
+   * Why it is not ok, in snake_case; never a host. `model_missing`: vLLM accepts only the names in `models`. Other
+   * servers accept any name, or complete it, so their list is no evidence.
    */
   error?: string;
 }

@@ -26,7 +26,7 @@ describe("thinking beside the answer", () => {
     expect([answer.value, answer.rawText, answer.attempts.length]).toEqual([good, whole, 1]);
   });
 
-  test.each(fields)("an answer that a server takes for %s is the answer", async (field) => {
+  test.each(fields)("an answer that a server returns as %s is the answer", async (field) => {
     for (const text of [
       whole,
       ` \n${whole}\n`,
@@ -90,18 +90,21 @@ describe("thinking beside the answer", () => {
       "It is 12.00.\n</think>",
       ModelServer.text("It is 12.00.\n</think>", { finishReason: "length" }),
     ],
-  ])("that eats the answer ends it after one call, for good: %s", async (_name, rawText, behavior) => {
-    model.respond = () => behavior;
-    const error = await failure(ask());
-    expect(model.requests).toHaveLength(1);
-    expect([error.code, error.status, error.retry]).toEqual(["invalid_model_output", 502, false]);
-    expect(error.details).toEqual({ reason: "model_thinks" });
-    expect(error.with({ artifact_rel: "x" }).retry).toBe(false);
-    expect(error.rawText).toBe(rawText);
-    expect(error.attempts.map((attempt) => attempt.error)).toEqual(["model_thinks"]);
-  });
+  ])(
+    "that uses up the answer's tokens ends the question after one call, without a repeat: %s",
+    async (_name, rawText, behavior) => {
+      model.respond = () => behavior;
+      const error = await failure(ask());
+      expect(model.requests).toHaveLength(1);
+      expect([error.code, error.status, error.retry]).toEqual(["invalid_model_output", 502, false]);
+      expect(error.details).toEqual({ reason: "model_thinks" });
+      expect(error.with({ artifact_rel: "x" }).retry).toBe(false);
+      expect(error.rawText).toBe(rawText);
+      expect(error.attempts.map((attempt) => attempt.error)).toEqual(["model_thinks"]);
+    },
+  );
 
-  test("that runs in circles in the text ends it, too", async () => {
+  test("that repeats itself in the text ends the question, too", async () => {
     model.respond = () => ({ kind: "endless", start: "<think>", unit: "But wait. ", chunkDelayMs: 0 });
     const error = await failure(ask());
     expect([error.details?.reason, model.requests.length]).toEqual(["model_thinks", 1]);
@@ -114,7 +117,7 @@ describe("thinking beside the answer", () => {
     expect([error.code, error.attempts[0]?.error]).toEqual(["answer_too_long", "length"]);
   });
 
-  test("a failure that the list calls worth a repeat stays so", async () => {
+  test("a failure that may be retried by the list of codes stays so", async () => {
     model.respond = () => ModelServer.text("no");
     expect((await failure(ask())).retry).toBe(true);
   });

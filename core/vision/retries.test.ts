@@ -62,7 +62,7 @@ describe("retries", () => {
     }
   });
 
-  test("a pause that does not fit the deadline is not waited for: overload is unavailable, with the server's time", async () => {
+  test("if a pause does not fit the deadline, the call ends at once: overload is `inference_unavailable`, with the server's time", async () => {
     script(ModelServer.error(503, "busy", { headers: { "retry-after": "20" } }));
     const started = Date.now();
     const error = await failure(ask({ deadline: Date.now() + 2_000 }));
@@ -86,7 +86,7 @@ describe("retries", () => {
     expect(short.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(long.reduce((sum, ms) => sum + ms, 0));
   });
 
-  test("a refusal is final: one call, and none of its text comes out", async () => {
+  test("a refusal is final: one call, and its text is not passed on", async () => {
     script(ModelServer.error(400, "Failed to load image CANARY-TEXT"));
     const error = await failure(ask());
     expect([error.code, error.details, error.attempts.length]).toEqual([
@@ -125,7 +125,7 @@ describe("retries", () => {
       ["without_field", "structured_outputs"],
       ["without_field", "none"],
     ]);
-    // The schema is asked for again: one refusal must not take the constraint from everybody.
+    // The next question sends the schema again: one refusal must not remove the constraint for all callers.
     expect((await ask()).attempts.map(({ kind, response_format }) => [kind, response_format])).toEqual([
       ["first", "json_schema"],
       ["without_field", "structured_outputs"],

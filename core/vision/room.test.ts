@@ -28,13 +28,13 @@ const lists = (contextTokens: number) => {
 const ask = (wish: Sheet.Wish = {}) => Sheet.ask(model, wish);
 const asked = () => model.requests.map(({ body }) => body.max_tokens ?? 0);
 const pictures = async () => (await Promise.all(model.requests.map(Vllm.pictureTokens))).flat();
-/** The server keeps house, and answers so many rows. */
+/** The server counts like vLLM, and answers with this many rows. */
 const answers = (lines: number) => {
   model.respond = (request) => Vllm.answer(house, request, rows(lines));
 };
 
 describe("an answer that used up its tokens", () => {
-  test("is asked for once more with all the room there is, and comes whole", async () => {
+  test("is asked for once more with all available room, and is complete then", async () => {
     house.contextTokens = 32_768;
     lists(32_768);
     answers(300);
@@ -46,7 +46,7 @@ describe("an answer that used up its tokens", () => {
     ]);
     const prompt = answer.attempts[0]?.usage?.prompt_tokens ?? 0;
     expect(asked()).toEqual([3_584, 32_768 - prompt]);
-    // The same picture and the same seed: it goes on as it began, and the server has both in its caches.
+    // The same picture and seed: the answer begins as before, and the server has both in its caches.
     expect(new Set(model.requests.map(({ body }) => JSON.stringify(body.messages))).size).toBe(1);
     expect(new Set(model.requests.map(({ body }) => body.seed)).size).toBe(1);
   });
@@ -68,8 +68,8 @@ describe("an answer that used up its tokens", () => {
     });
   });
 
-  test("is not asked for again where there is no more room: nothing is asked twice at one size", async () => {
-    // A picture that leaves the answer its figure and not a row more.
+  test("is not asked for again if there is no more room: no question is repeated at the same size", async () => {
+    // A picture that leaves the answer exactly the task's number of tokens.
     answers(200);
     const error = await failure(ask({ size: [2480, 3508] }));
     expect(error.code).toBe("answer_too_long");
@@ -86,7 +86,7 @@ describe("an answer that used up its tokens", () => {
     expect(model.requests.length).toBeLessThanOrEqual(2);
   });
 
-  test.each(["", "   \n"])("without a word (%j) is final after one call", async (nothing) => {
+  test.each(["", "   \n"])("without any text (%j) is final after one call", async (nothing) => {
     lists(32_768);
     model.respond = () =>
       ModelServer.text(nothing, {
@@ -101,7 +101,7 @@ describe("an answer that used up its tokens", () => {
     ]);
   });
 
-  test("grows by our own count where the server gives no usage", async () => {
+  test("grows by our own count if the server gives no usage", async () => {
     lists(32_768);
     model.respond = (_request, n) =>
       ModelServer.text(rows(200).slice(0, n === 1 ? 7_000 : undefined), {
@@ -113,7 +113,7 @@ describe("an answer that used up its tokens", () => {
     expect(asked()[1]).toBeLessThan(32_768);
   });
 
-  test("a longer answer that the operator allows is asked for at first, and costs the picture nothing", async () => {
+  test("a longer answer that the operator allows is requested in the first call, and does not make the picture smaller", async () => {
     answers(10);
     await ask({ size: [896, 1152], mostTokens: 6_000 });
     await ask({ size: [896, 1152] });
@@ -144,7 +144,7 @@ describe("the usual length of an answer", () => {
     expect(asked()[0]).toBeGreaterThanOrEqual(usualTokens);
   });
 
-  test("is passed by a longer answer in a second call, with a smaller picture and the task's figure", async () => {
+  test("is exceeded by a longer answer in a second call, with a smaller picture and the task's number of tokens", async () => {
     answers(60);
     const answer = await ask({ usualTokens });
     expect((answer.value.items as unknown[]).length).toBe(60);
@@ -155,13 +155,13 @@ describe("the usual length of an answer", () => {
     expect(asked()[1]).toBeGreaterThanOrEqual(3_584);
   });
 
-  test("is not what a picture keeps that needs no more room: the figure is asked for at once", async () => {
+  test("is not used if the picture needs no more room: the task's number is requested at once", async () => {
     answers(60);
     expect((await ask({ usualTokens, size: [896, 1152] })).attempts).toHaveLength(1);
     expect(asked()).toEqual([3_584]);
   });
 
-  test("costs no second call where the answer has no word", async () => {
+  test("costs no second call if the answer has no text", async () => {
     model.respond = () =>
       ModelServer.text("", {
         usage: { prompt_tokens: 6_000, completion_tokens: 1_280 },
@@ -179,8 +179,8 @@ test("VLLM_MAX_PIXELS limits a picture below what the context leaves, and is no 
   expect(tokens * 1_024).toBeGreaterThan(700_000);
 });
 
-describe("what a server counted", () => {
-  test("is known for the next question, which needs no second call", async () => {
+describe("a server's own counts", () => {
+  test("are used for the next question, which needs no second call", async () => {
     house = { contextTokens: 4096, pictureRatio: 4 };
     answers(5);
     expect((await ask({ maxModelLen: 8192, maxTokens: 500 })).attempts).toHaveLength(2);
@@ -188,7 +188,7 @@ describe("what a server counted", () => {
     expect((await ask({ maxModelLen: 8192, maxTokens: 500, size: [1600, 1600] })).attempts).toHaveLength(1);
   });
 
-  test("gives the next picture what our estimate of the text held back", async () => {
+  test("give the next picture the tokens that our estimate of the text had reserved", async () => {
     answers(5);
     await ask();
     await ask();
@@ -208,7 +208,7 @@ describe("equal rows", () => {
     expect([(answer.value.items as unknown[]).length, answer.attempts.length]).toEqual([count, 1]);
   });
 
-  test("without end they are a loop: no room is given to it, another seed gets half, then it is over", async () => {
+  test("an endless list is a loop: it gets no more room; another seed gets half, then the question ends", async () => {
     lists(32_768);
     house.contextTokens = 32_768;
     model.respond = (request) => Vllm.answer(house, request, equal(5_000));
@@ -227,12 +227,12 @@ describe("equal rows", () => {
   });
 });
 
-describe("a context that is smaller than believed", () => {
+describe("a context that is smaller than assumed", () => {
   beforeEach(() => {
     house.contextTokens = 4096;
   });
 
-  test("clips in silence: the server is asked what it has, the picture made smaller, two calls", async () => {
+  test("answers are cut silently: the server is asked for its context, the picture is made smaller, two calls", async () => {
     lists(4096);
     answers(20);
     // Text and picture fit; with the answer they do not.
@@ -277,7 +277,7 @@ describe("a context that is smaller than believed", () => {
     expect(error.details?.rows).toBeGreaterThan(15);
   });
 
-  test("a limit of the server's own that is not a context is not a reason for a smaller picture tomorrow", async () => {
+  test("a limit of the server that is not the context does not make later pictures smaller", async () => {
     house = { contextTokens: 32_768, mostTokens: 1_000 };
     lists(32_768);
     answers(100);
@@ -317,14 +317,14 @@ describe("a question that the server refuses as too long", () => {
   });
 
   test.each([0.5, 1.3, 2, 5])(
-    "a server that counts %f tokens for one of ours: two calls",
+    "a server that counts %f tokens where we count one: two calls",
     async (pictureRatio) => {
       house = { contextTokens: 4096, pictureRatio };
       answers(5);
       const { attempts } = await ask({ maxModelLen: 8192, maxTokens: 500 });
       expect(attempts.length).toBe(2);
       const last = (await pictures()).at(-1) ?? 0;
-      // It uses the room that it has, and not only a fraction of it.
+      // It uses the available room, and not only a fraction of it.
       expect(last * pictureRatio).toBeGreaterThan(1_000);
     },
   );
@@ -341,7 +341,7 @@ describe("a question that the server refuses as too long", () => {
   });
 
   test.each(["textAlone", "characters"] as const)(
-    "%s: no picture would help; it ends after one call as the prompt's fault",
+    "%s: no smaller picture would help; the question ends after one call with `prompt_too_long`",
     async (name) => {
       model.respond = () => ModelServer.error(400, notThePicture[name]);
       const error = await failure(ask());
@@ -355,7 +355,7 @@ describe("a question that the server refuses as too long", () => {
     },
   );
 
-  test("text counted up to what the answer leaves: fewer tokens are asked for, and it fits", async () => {
+  test("if the server counts text only up to the room that the answer leaves, fewer tokens are requested, and the call fits", async () => {
     model.respond = (request, n) =>
       n === 1 ? ModelServer.error(400, notThePicture.stoppedByAnswer) : Vllm.answer(house, request, rows(3));
     house.contextTokens = 4096;
@@ -373,7 +373,7 @@ describe("a question that the server refuses as too long", () => {
     expect(new Set(sizes).size).toBe(4);
   });
 
-  test("where nothing can be changed it ends after one call", async () => {
+  test("if nothing can be changed, the question ends after one call", async () => {
     model.respond = () => ModelServer.error(400, ModelServer.contextTooLong.vllmMessages);
     expect((await failure(Asking.ask(model))).attempts).toHaveLength(1);
   });

@@ -30,11 +30,11 @@ interface Wish {
   textKey?: string | undefined;
   /** Our estimate of the text's tokens, until the server reports its own count. */
   promptTokens: number;
-  /** Tokens that an answer usually needs: the task's figure. */
+  /** Tokens for the answer: the task's number. */
   maxTokens: number;
   /**
-   * What an answer usually takes, if that is less: all that it leaves is the picture's. An answer that is longer is asked
-   * for again with its figure (`larger`).
+   * The usual tokens of an answer, if that is less: the picture gets the rest. A longer answer is requested again with
+   * the task's number (`larger`).
    */
   usualTokens?: number | undefined;
   /** The longest answer, whatever the room; undefined for no limit. */
@@ -84,11 +84,11 @@ export class Room {
   #shrinks = 0;
   /**
    * Request an answer that may only just fit: if the server shortens what does not fit, or if the answer would get less
-   * than its figure. Requesting too much costs at most the second call that too little may cost.
+   * than the task's number. Requesting too much costs at most the second call that too little may cost.
    */
   #bold = false;
   #encodeAs: "jpeg" | "png" | undefined;
-  /** Of the room, kept for the answer. */
+  /** The tokens of the room that are kept for the answer. */
   #answerTokens: number;
 
   private constructor(wish: Wish, contextTokens: number) {
@@ -147,8 +147,8 @@ export class Room {
   }
 
   /**
-   * Gives an answer that used up the usual room its task's figure, and the picture what that leaves.
-   * @returns undefined if it had that already.
+   * Gives an answer that used up the usual room the task's number of tokens, and the picture the rest.
+   * @returns undefined if the answer had that many already.
    */
   async larger(askedTokens: number): Promise<Fit | undefined> {
     if (this.#answerTokens >= this.#figure()) return undefined;
@@ -158,13 +158,13 @@ export class Room {
   }
 
   /**
-   * All the room for an answer that goes on after one that used up its tokens.
-   * @param more.textTokens - of what is said beside the first question.
-   * @returns undefined where that is too little for an answer.
+   * All the room for an answer that continues one that used up its tokens.
+   * @param more.textTokens - of the text in addition to the first question.
+   * @returns undefined if that is too little for an answer.
    */
   continued(spent: Usage | null, askedTokens: number, more: { textTokens: number }): number | undefined {
     const prompt = spent !== null && spent.prompt_tokens > 0 ? spent.prompt_tokens : this.#promptTokens();
-    // The server gave less than was asked for: its context is full.
+    // The server gave fewer tokens than requested: its context is full.
     const isClipped = spent !== null && spent.prompt_tokens > 0 && spent.completion_tokens < askedTokens - 1;
     const shown = isClipped ? prompt + spent.completion_tokens : this.#contextTokens;
     const left = Math.min(shown, this.#contextTokens) - prompt - more.textTokens;
@@ -290,15 +290,15 @@ export class Room {
   }
 
   /**
-   * Gives the answer the tokens that the picture's whole patches leave, up to its figure. An operator's longer answer
-   * (`VLLM_MAX_TOKENS`) gets all that is left, which does not make the picture smaller.
+   * Gives the answer the tokens that the picture's whole patches leave, up to the task's number. An operator's longer
+   * answer (`VLLM_MAX_TOKENS`) gets all that is left, which does not make the picture smaller.
    */
   #raise(): void {
     const { maxTokens, mostTokens } = this.#wish;
     this.#maxTokens = Math.max(this.#maxTokens, Math.min(mostTokens ?? maxTokens, this.#leftTokens()));
   }
 
-  /** What text and picture leave for the answer. */
+  /** The tokens that text and picture leave for the answer. */
   #leftTokens(): number {
     if (!this.#bold) return this.#contextTokens - this.#promptTokens();
     const text = this.#marginTokens === undefined ? this.#textTokens / overestimate : this.#textTokens;
@@ -330,7 +330,7 @@ export class Room {
     this.#learn();
   }
 
-  /** What the server counted so far replaces our estimates. */
+  /** The server's counts so far replace our estimates. */
   #learn(): void {
     const known = Counts.known(this.#wish.server, this.#key(), this.#profile.leastRatio);
     if (known === undefined) return;
@@ -349,7 +349,7 @@ export class Room {
     return this.#each().reduce((sum, tokens) => sum + tokens, 0);
   }
 
-  /** Our tokens of the largest picture. */
+  /** Our token count of the largest picture. */
   #largest(): number {
     return Math.max(0, ...this.#each());
   }
@@ -365,7 +365,7 @@ export class Room {
     );
   }
 
-  /** The answer's figure, as far as its length is not limited. */
+  /** The task's number of tokens for the answer, cut to the limits of its length. */
   #figure(): number {
     return Math.min(this.#wish.maxTokens, this.#mostTokens());
   }

@@ -39,7 +39,7 @@ interface ExchangeOptions {
   onProgress?: () => void;
 }
 
-/** No real answer is as large: a line without an end must not fill the memory until the deadline. */
+/** No real answer is this large; an endless line must not fill the memory until the deadline. */
 const maxBodyBytes = 16 * 1024 * 1024;
 
 /** An exchange that has not started; `send` starts it. */
@@ -95,7 +95,7 @@ export function open(options: ExchangeOptions): Exchange {
   return { send, close: () => request?.destroy(), fault: () => fault, sent: () => sent };
 }
 
-/** The pieces of an answer as they arrive; ends one that is too large. */
+/** The pieces of an answer as they arrive; ends an answer that is too large. */
 async function* pieces(
   incoming: http.IncomingMessage,
   how: {

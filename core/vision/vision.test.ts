@@ -153,7 +153,7 @@ describe("the ladder", () => {
     ["whitespace", ModelServer.endless("whitespace")],
     ["digits", ModelServer.endless("digits")],
     ["repetition", ModelServer.text(`{"total": "${"ha ".repeat(400)}`, { end: "hang" })],
-    // Equal entries without end, of a server that heeds no max_tokens.
+    // Endless equal entries, from a server that ignores max_tokens.
     ["too_long", ModelServer.endless("ngram", 0)],
     ["repetition", ModelServer.text('{"total": "12.0', { finishReason: "repetition" })],
     ["finish_tool_calls", ModelServer.text('{"total": "12.0', { finishReason: "tool_calls" })],
@@ -215,7 +215,7 @@ describe("the ladder", () => {
     );
   });
 
-  test("text and picture stay the same on every rung: the server's caches keep them", async () => {
+  test("text and picture stay the same on every rung, so that the server's caches can be used", async () => {
     script(ModelServer.text("no"));
     await failure(ask());
     const messages = model.requests.map(({ body }) => JSON.stringify(body.messages));
@@ -234,7 +234,7 @@ describe("the ladder", () => {
     expect((await ask()).usage).toEqual({ prompt_tokens: 200, completion_tokens: 10 });
   });
 
-  test("fenced JSON is taken at once, JSON that breaks the schema too: judging it is not the ladder's work", async () => {
+  test("fenced JSON is taken at once, and so is JSON that breaks the schema, because the ladder does not check it", async () => {
     script(ModelServer.text('```json\n{"total": "12.00"}\n```'), ModelServer.json({ wrong: true }));
     expect((await ask()).attempts).toHaveLength(1);
     expect((await ask()).value).toEqual({ wrong: true });
@@ -255,7 +255,7 @@ describe("a picture that the server cannot open", () => {
     expect(model.requests[1]?.images[0]).toEqual({ mimeType: "image/jpeg", bytes: Buffer.from([9]) });
   });
 
-  test("is inference_failed when that one is refused too, and at once where none can be made", async () => {
+  test("is inference_failed if that one is refused, too, and at once if none can be made", async () => {
     script(refusal);
     for (const [onPictureRefused, calls] of [
       [async () => [anew], 2],

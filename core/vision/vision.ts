@@ -16,8 +16,8 @@ export { classify, suspect } from "#core/vision/verdict";
  * up;
  * - one that used up its tokens → once more with all the room of the context; never again at the same size; with many
  * rows (`continuedFrom`) it ends at once;
- * - one that the server cut short, or a question that it called too long → a smaller picture or fewer tokens, by its
- * own numbers;
+ * - one that the server ended early, or a question that it refused as too long → a smaller picture or fewer tokens, by
+ *   its own numbers;
  * - a picture that the server cannot open → encoded again by `onPictureRefused`, once;
  * - a picture that the server does not fetch from its URL → as bytes, by `onNotFetched`, once;
  * - 408, 425, 429, 5xx and broken connections → a repeat after `Retry-After` or a growing pause;

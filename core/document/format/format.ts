@@ -26,9 +26,9 @@ export interface Format {
 }
 
 export interface Opened {
-  /** At least 1. Pages that are chosen lie below it, whatever a file declares. */
+  /** At least 1. Chosen pages are within this number, whatever a file declares. */
   pages: number;
-  /** The file was broken and may lack something; false by default. */
+  /** True if the file was damaged and may be incomplete; false by default. */
   repaired?: boolean;
   /** The shape of a page, from 0 on. @throws AppError `invalid_image`. */
   shape(index: number): Promise<Shape> | Shape;
@@ -40,13 +40,14 @@ export interface Opened {
    */
   raster(index: number, size: Size): Promise<Raster>;
   /**
-   * Files inside of the document, as bytes, bounded in number and size; a kind that holds none leaves it out.
+   * Files inside of the document, as bytes, bounded in number and size; missing if the kind of document cannot have
+   * any.
    * @throws AppError `invalid_image`.
    */
   attachments?(): readonly { bytes: Uint8Array }[];
   /**
-   * The text layer of a page, compared with its pixels if it is the page that was drawn last; a kind that has none leaves it
-   * out. It is evidence, never the answer.
+   * The text layer of a page, compared with its pixels if it is the page that was drawn last; missing if the kind of
+   * document has none. It is evidence, never the answer.
    * @throws AppError `invalid_image`.
    */
   text?(index: number): Text;

@@ -76,7 +76,7 @@ export function* boxes(bytes: Uint8Array): Generator<Box, void> {
     const short = fields.uint(4);
     const type = fields.name();
     const size = short === 1 ? fields.uint(8) : short === 0 ? bytes.byteLength - start : short;
-    // An identifier of 16 bytes belongs to the header.
+    // In this case an identifier of 16 bytes belongs to the header.
     if (type === "uuid") fields.take(16);
     const data = size - (fields.at - start);
     if (data < 0) throw new RangeError("a box that is shorter than its header");
@@ -84,7 +84,7 @@ export function* boxes(bytes: Uint8Array): Generator<Box, void> {
   }
 }
 
-/** Boxes that consist of boxes; the number is what stands before them: version and flags, and a count. */
+/** Boxes that consist of boxes; the number is the size of the fields before them: version and flags, and a count. */
 const containers: Readonly<Record<string, number>> = {
   ...{ meta: 4, iprp: 0, ipco: 0, iref: 4, dinf: 0, grpl: 0 },
   ...{ moov: 0, trak: 0, mdia: 0, minf: 0, stbl: 0, edts: 0, udta: 0, mvex: 0, moof: 0, traf: 0 },

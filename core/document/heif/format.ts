@@ -10,8 +10,8 @@ import * as Tiff from "./tiff.ts";
 
 /*
  * HEIC and AVIF: the one picture that a phone shows, decoded into an uncompressed TIFF in memory, which the rest of the
- * work reads like any other picture. HEVC is decoded by a library that is loaded only here (./libheif.ts), AV1 by sharp.
- * Other pictures of the file are counted, not read.
+ * work reads like any other picture. HEVC is decoded by a library that is loaded only here (./libheif.ts), AV1 by
+ * sharp. Other pictures in the file are only counted.
  */
 
 export const format: Format = {
@@ -20,7 +20,7 @@ export const format: Format = {
   },
 };
 
-/** Larger pictures are decoded again for another size, because the process keeps what it opened. */
+/** Larger pictures are not kept, because the process holds the open file; they are decoded again for another size. */
 const mostKeptBytes = 64_000_000;
 
 class Picture implements Opened {
@@ -79,7 +79,7 @@ async function bySharp(bytes: Uint8Array): Promise<Tiff.Samples> {
   try {
     const { pagePrimary = 0, depth, hasProfile } = await open(0).metadata();
     let pipeline = open(pagePrimary).flatten({ background: "#ffffff" });
-    // As in #core/image/encode.
+    // The same message as in #core/image/encode.
     if (depth === "ushort" && hasProfile) pipeline = pipeline.withIccProfile("srgb", { attach: false });
     const { data, info } = await pipeline
       .toColorspace("srgb")

@@ -12,7 +12,7 @@ import { inspect } from "#test/support/inspect";
 
 /*
  * Pictures of other encoders (test/support/heif-fixtures.sh), decoded as the product does: in the decoder's process.
- * Beside them expected.json says what another decoder shows.
+ * expected.json beside them has the colors that another decoder shows.
  */
 
 const folder = fileURLToPath(new URL("./fixtures/", import.meta.url));
@@ -61,7 +61,7 @@ describe("the picture that a phone shows", () => {
     expect(close(quarters, other)).toBeLessThanOrEqual(steps);
   });
 
-  test("the files of phones have their turn in EXIF as well, which does not turn them twice", () => {
+  test("files of phones also have their rotation in EXIF, which does not rotate them twice", () => {
     // Tag 274, a short, one value, 6.
     const tag = Buffer.from("011200030000000100060000", "hex");
     const little = Buffer.from("120103000100000006000000", "hex");
@@ -70,7 +70,7 @@ describe("the picture that a phone shows", () => {
     expect(file.includes("irot")).toBe(true);
   });
 
-  test("several pictures: the primary one, and they are counted", async () => {
+  test("of several pictures the primary one is shown, and all are counted", async () => {
     expect(await inspect(read("second-is-primary.heic"))).toMatchObject({ pages: 2 });
     expect(await inspect(read("grid.heic"))).toMatchObject({ pages: 1 });
     expect(await inspect(read("alpha.avif"))).toMatchObject({ pages: 1 });
@@ -89,9 +89,9 @@ describe("the picture that a phone shows", () => {
   });
 });
 
-describe("a file that was changed on its way", () => {
+describe("a file that was changed in transit", () => {
   test.each(["plain.heic", "grid.heic", "orientation-6.avif"])(
-    "%s, in its pixels: refused or shown, by a decoder that goes on",
+    "%s, in its pixels: it is refused or shown, and the decoder continues",
     async (name) => {
       const whole = read(name);
       const start = whole.indexOf("mdat") + 4;

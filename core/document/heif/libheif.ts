@@ -31,7 +31,7 @@ interface Library {
   _heif_image_get_plane(image: number, channel: number, stride: number): number;
 }
 
-/** What is used of WebAssembly's own interface, for which Node's types have no names. */
+/** The part of WebAssembly's own interface that is used; Node's types do not have it. */
 interface Wasm {
   compile(bytes: Uint8Array): Promise<object>;
   Instance: new (module: object, imports: object) => { exports: object };
@@ -51,7 +51,7 @@ const interleaved = 10;
 const option = { ignoreTransformations: 1, to8Bits: 20, strict: 21 } as const;
 const limit = { imagePixels: 8, tiles: 16, items: 28, totalMemory: 64 } as const;
 
-/** The wasm heap may take so much. */
+/** The most memory of the WebAssembly heap. */
 const mostMemoryBytes = 900 * 1024 * 1024;
 
 let loading: Promise<{ make: Make; module: object }> | undefined;
@@ -66,11 +66,11 @@ function load() {
   return loading;
 }
 
-/** Each picture gets an instance of its own: its memory is given back, and nothing is left of the one before. */
+/** Each picture gets its own instance, so that its memory is released and nothing of an earlier picture is left. */
 async function instance(): Promise<Library> {
   const { make, module } = await load();
   return make({
-    // The package's build starts at once, and takes the exports from the result.
+    // The package's build starts immediately, and reads the exports from the result.
     instantiateWasm: (imports, done) => {
       const made = new wasm.Instance(module, imports);
       done(made);

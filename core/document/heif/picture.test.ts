@@ -5,7 +5,10 @@ import { guards } from "#spec/guards";
 import { box, gridData, heif, type ItemParts, u32 } from "#test/support/heif-parts";
 import { look } from "./picture.ts";
 
-/** Harmless files just above limits that the tests lower: what is refused is the shape, not the time that it takes. */
+/**
+ * Harmless files just above limits that the tests lower: files are refused for their structure, not for the time that
+ * they take.
+ */
 
 const told = (bytes: Buffer, bounds: Partial<typeof guards.heif> = {}) => {
   try {
@@ -23,7 +26,7 @@ const grid = (rows: number, columns: number): ItemParts[] => {
 };
 const refused = (reason: string) => ["invalid_image", reason];
 
-describe("what a HEIC would cost is judged by its tables, before a decoder reads it", () => {
+describe("the cost of a HEIC is determined from its tables, before a decoder reads it", () => {
   test("the number of its items and of its tiles", () => {
     expect(told(heif(grid(3, 4)), { items: 13 })).toEqual({ width: 256, height: 192, pictures: 1 });
     expect(told(heif(grid(3, 4)), { items: 12 })).toEqual(refused("too_many_parts"));
@@ -34,7 +37,7 @@ describe("what a HEIC would cost is judged by its tables, before a decoder reads
     expect(told(heif(same), { items: 11 })).toEqual(refused("too_many_parts"));
   });
 
-  test("the pixels of all its parts together, as often as they are used", () => {
+  test("the pixels of all its parts together, counted as often as they are used", () => {
     const megapixel: ItemParts = { type: "hvc1", size: [1000, 1000] };
     const of = [2, 2, 2];
     const layers = heif([{ type: "iovl", size: [1000, 1000], of }, megapixel]);
@@ -67,7 +70,7 @@ describe("what a HEIC would cost is judged by its tables, before a decoder reads
     expect(told(smaller, { decodedMegapixels: 0.006 })).toEqual(refused("too_much_to_decode"));
   });
 
-  test("parts of itself, and parts nested too deep", () => {
+  test("parts that contain themselves, and parts nested too deep", () => {
     const loop: ItemParts[] = [
       { type: "iden", size: [8, 8], of: [2] },
       { type: "iden", size: [8, 8], of: [1] },
@@ -93,7 +96,7 @@ describe("what a HEIC would cost is judged by its tables, before a decoder reads
     expect(told(many(30 + least), { boxes: 30 + least })).toEqual(refused("too_many_parts"));
   });
 
-  test("the most that is let through is judged within moments", () => {
+  test("the largest accepted file is checked within a moment", () => {
     const began = performance.now();
     expect(told(heif(grid(27, 37)))).toEqual({ width: 2368, height: 1728, pictures: 1 });
     expect(told(heif([tile], { after: Array<Buffer>(19_900).fill(box("free")) }))).toMatchObject({
@@ -103,7 +106,7 @@ describe("what a HEIC would cost is judged by its tables, before a decoder reads
   });
 });
 
-describe("tables that lead nowhere are named", () => {
+describe("tables that point nowhere are refused with a reason", () => {
   const file = heif(grid(2, 2));
   const changed = (name: string, offset: number, value: number) => {
     const bytes = Buffer.from(file);
@@ -129,13 +132,13 @@ describe("tables that lead nowhere are named", () => {
     const whole = readFileSync(new URL("./fixtures/grid.heic", import.meta.url));
     expect(told(whole)).toMatchObject({ width: 160, height: 96 });
     expect(told(whole.subarray(0, whole.length - 10))).toEqual(refused("damaged"));
-    // What programs write behind the picture is not looked at.
+    // Data that programs append after the picture is ignored.
     expect(told(Buffer.concat([whole, Buffer.from("\x7f\xff\xff\xffSEFHmotion")]))).toMatchObject({
       width: 160,
     });
   });
 
-  test("nothing of it ends otherwise than by a name, whatever byte is changed", () => {
+  test("whichever byte is changed, the outcome is a picture or an error with a reason", () => {
     for (let at = 8; at < file.length; at += 1)
       for (const value of [0, 0x7f, 0xff]) {
         const bytes = Buffer.from(file);
@@ -146,7 +149,7 @@ describe("tables that lead nowhere are named", () => {
   });
 });
 
-test("pictures are counted as a viewer offers them: no tiles, previews, planes, gain maps", () => {
+test("pictures are counted as in a viewer: without tiles, previews, planes and gain maps", () => {
   const reference = (type: string, from: number, to: number) =>
     box(type, Buffer.from([0, from, 0, 1, 0, to]));
   const of = (types: string[], references: Buffer[], groups: Buffer[] = []) => {

@@ -15,7 +15,7 @@ export interface Still {
   /** Pixels as shown, after its own crop and rotation. */
   width: number;
   height: number;
-  /** Pictures that a viewer offers, the primary one included. */
+  /** The number of pictures that a viewer shows, including the primary one. */
   pictures: number;
   color: Color;
 }
@@ -32,7 +32,7 @@ const coded = new Set([...hevc, "av01", "jpeg", "j2k1", "avc1", "vvc1", "evc1", 
 const derived = new Set(["grid", "iovl", "iden"]);
 
 /**
- * Judges a file before a decoder reads it. @throws AppError `invalid_image` with `details.reason`: `broken_header`,
+ * Checks a file before a decoder reads it. @throws AppError `invalid_image` with `details.reason`: `broken_header`,
  * `damaged`, `no_still_picture`, `codec_not_read`, `too_many_parts`, `nested_too_deep`, `parts_in_a_circle`,
  * `too_much_to_decode`.
  */
@@ -61,7 +61,7 @@ function shown(items: Items.Items, bounds: HeifGuards): Still {
   );
   const [codec] = codecs;
   if (codecs.size !== 1 || (codec !== "hevc" && codec !== "av1"))
-    throw refused("codec_not_read", "the picture is coded in a way that is not read: save it as JPEG or PNG");
+    throw refused("codec_not_read", "the picture has an unsupported coding: save it as JPEG or PNG");
   if (codec === "av1") checkPixels(pixels, bounds.av1Megapixels);
   const [tile] = counting.leaves;
   return {
@@ -102,7 +102,7 @@ function isAlpha(item: Items.Item): boolean {
 interface Counting {
   items: Items.Items;
   bounds: HeifGuards;
-  /** The coded items that were met. */
+  /** The coded items that were found. */
   leaves: Set<Items.Item>;
   /** Pixels of the items that were counted: a part of many parts is counted once. */
   known: Map<Items.Item, number>;
@@ -124,7 +124,7 @@ function pixelsOf(item: Items.Item, counting: Counting): number {
 
 function pixelsOfCoded(item: Items.Item): number {
   if (!coded.has(item.type))
-    throw refused("codec_not_read", "the picture is coded in a way that is not read: save it as JPEG or PNG");
+    throw refused("codec_not_read", "the picture has an unsupported coding: save it as JPEG or PNG");
   const { width, height } = ispe(item);
   const hvcC = hevc.has(item.type) ? propertyOf(item, "hvcC") : undefined;
   return Math.max(width * height, hvcC === undefined ? 0 : codedPixels(hvcC));

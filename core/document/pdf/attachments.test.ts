@@ -22,7 +22,7 @@ test("files are found in the name tree, by /AF and in annotations, each once", a
       file("<two/>"),
       file("<three/>"),
       file("<four/>"),
-      // A circle ends the walk.
+      // A circle in the tree ends the walk.
       `<< /Names [(a) ${naming(first)}] /Kids [${first + 4} 0 R] >>`,
     ],
   });
@@ -34,7 +34,7 @@ test("files are found in the name tree, by /AF and in annotations, each once", a
   ]);
 });
 
-test("what is larger than e-invoices are is left out", async () => {
+test("a file that is larger than any e-invoice is left out", async () => {
   const bytes = pages([{ content: "" }], {
     catalog: `/AF [${naming(first)} ${naming(first + 1)}]`,
     more: [file("x".repeat(8_000_001)), file("<small/>")],

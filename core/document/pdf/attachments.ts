@@ -3,12 +3,12 @@ import { type Dict, Ref, Stream, type Value } from "./syntax.ts";
 import type { Leaf } from "./tree.ts";
 
 /*
- * Files inside of a document: where they may be named is in three places, and common readers look at one or two of them. They
+ * Files inside of a document: a PDF can list them in three places, and common readers look at one or two of these. They
  * are only listed and read as bytes, never opened.
  */
 
 export interface Attachment {
-  /** Where it was found first. */
+  /** The place where it was found first. */
   from: "name_tree" | "associated" | "annotation";
   bytes: Uint8Array;
 }

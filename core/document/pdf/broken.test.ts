@@ -15,7 +15,7 @@ const whole = () => pages([{ content: lines(["Invoice 4711", "Total 12.50"]) }])
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
 const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 
-/** What is read of the first page, and whether the file had to be repaired. */
+/** The size of the first page, and whether the file had to be repaired. */
 async function read(bytes: Uint8Array, password?: string) {
   const opened = await open(bytes, { password });
   const { words } = opened.text(0);
@@ -30,7 +30,7 @@ const refused = (reason: string, details = {}) => ({
   details: { reason, ...details },
 });
 
-describe("files of common writers are not said to be repaired", () => {
+describe("files of common writers are not reported as repaired", () => {
   test.each(["linearized.pdf", "object-streams.pdf", "aes-owner.pdf"])("%s", async (name) => {
     expect(await read(fixture(name))).toMatchObject({ text, repaired: false });
   });
@@ -52,7 +52,7 @@ describe("files of common writers are not said to be repaired", () => {
     const update = `5 0 obj\n<< /Length ${content.length} >>\nstream\n${content}\nendstream\nendobj\n`;
     const after = `${before}${update}xref\n5 1\n${String(before.length).padStart(10, "0")} 00000 n \ntrailer\n<< /Size 6 /Root 1 0 R /Prev ${table} >>\nstartxref\n${before.length + update.length}\n%%EOF\n`;
     expect(await read(bytesOf(after))).toMatchObject({ text: "Invoice 4711 Total 99.00", repaired: false });
-    // The same, broken off before its table.
+    // The same update, cut off before its table.
     const cut = after.slice(0, after.lastIndexOf("xref\n5 1"));
     expect((await read(bytesOf(cut))).repaired).toBe(true);
   });
@@ -63,7 +63,7 @@ test.each([
   ["entries that lie", (pdf: string) => pdf.replace(/\d{10} 00000 n/g, "0000000003 00000 n")],
   ["no end", (pdf: string) => pdf.slice(0, pdf.indexOf("xref\n0"))],
   ["no version", (pdf: string) => pdf.replace("%PDF-1.7", "%PDFfile")],
-])("a file with %s is read, and said to be repaired", async (_, change) => {
+])("a file with %s is read, and reported as repaired", async (_, change) => {
   expect(await read(bytesOf(change(latin1(whole()))))).toMatchObject({ text, repaired: true });
 });
 
@@ -127,7 +127,7 @@ test.each([
   await expect(read(bytesOf(change(latin1(whole()))))).rejects.toMatchObject(refused("pdf_broken"));
 });
 
-test("an encrypted file opens with no password if none is needed, else with the right one alone", async () => {
+test("an encrypted file opens without a password if none is needed, else only with the right one", async () => {
   expect(await read(fixture("aes-owner.pdf"))).toMatchObject({ text, width: 600 });
   for (const [name, password] of [
     ["rc4-password.pdf", "secret"],
@@ -149,7 +149,7 @@ describe("limits", () => {
   };
   const many = (count: number) => pages(Array.from({ length: count }, () => ({ content: "" })));
 
-  test("of pages: those that are there, and those that are declared", async () => {
+  test("of pages: existing and declared ones", async () => {
     expect(await opened(many(3), { pages: 3 })).toBe(3);
     const tooMany = refused("pdf_too_many_pages", { limit_pages: 3 });
     await expect(opened(many(4), { pages: 3 })).rejects.toMatchObject(tooMany);
@@ -164,7 +164,7 @@ describe("limits", () => {
     await expect(opened(many(2), { objects: 6 })).rejects.toMatchObject(refused("pdf_too_many_objects"));
   });
 
-  /** A tree of so many levels above its only page. */
+  /** A tree with this many levels above its only page. */
   const tree = (levels: number, last = `${levels + 2} 0 R`) =>
     document([
       "<< /Type /Catalog /Pages 2 0 R >>",
@@ -207,7 +207,7 @@ describe("limits", () => {
     await expect(opened(bytes, { imagePixels: 99 })).rejects.toMatchObject(refused("pdf_image_size"));
   });
 
-  test("of what there is to draw: the length of its operators, in forms too, packed or not", async () => {
+  test("of the content of a page: the length of its operators, in forms too, compressed or not", async () => {
     const content = (length: number) => "0 0 m 9 9 l S ".repeat(length / 14);
     const form = (data: Uint8Array | string, packed = "") =>
       pages([{ content: `/Fm Do ${content(140)}`, resources: `/XObject << /Fm ${firstAfter(1)} 0 R >>` }], {
@@ -221,7 +221,7 @@ describe("limits", () => {
     await expect(opened(packed, { contentBytes: 1546 })).rejects.toMatchObject(tooMuch);
   });
 
-  test("of what there is to draw: the number of texts, lines and pictures, as often as a form is drawn", async () => {
+  test("of the content of a page: the number of texts, lines and pictures, counted each time a form is drawn", async () => {
     const drawn = (times: number) =>
       pages([{ content: "/Fm Do ".repeat(times), resources: `/XObject << /Fm ${firstAfter(1)} 0 R >>` }], {
         more: [
@@ -231,12 +231,12 @@ describe("limits", () => {
           },
         ],
       });
-    // Each time the form itself and its three lines.
+    // Each use counts the form itself and its three lines.
     expect(await opened(drawn(5), { pageObjects: 20 })).toBe(1);
     await expect(opened(drawn(6), { pageObjects: 20 })).rejects.toMatchObject(refused("pdf_page_content"));
   });
 
-  test("of what its compressed tables unfold to", async () => {
+  test("of its compressed tables after decompression", async () => {
     expect(await opened(fixture("object-streams.pdf"), { unfoldedBytes: 2_000 })).toBe(1);
     await expect(opened(fixture("object-streams.pdf"), { unfoldedBytes: 50 })).rejects.toMatchObject(
       refused("pdf_too_complex"),

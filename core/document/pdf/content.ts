@@ -6,11 +6,11 @@ import type { Leaf } from "./tree.ts";
 
 /*
  * How much there is to draw on a page: first the length of its operators, before PDFium reads them, then the number of
- * texts, lines and pictures that it made of them, before it draws. Forms within forms that are drawn again and again are
- * read by PDFium as often as that: only the bounds of the process end them.
+ * texts, lines and pictures that it made of them, before it draws. PDFium reads a form as often as it is drawn; only
+ * the bounds of the process stop nested forms that are drawn repeatedly.
  */
 
-/** Flate makes at most so much of a byte (RFC 1951: a match of 258 bytes by two bits). */
+/** The largest expansion by Flate (RFC 1951: a match of 258 bytes in two bits). */
 const mostRatio = 1032;
 
 /**
@@ -41,7 +41,7 @@ function forms(objects: Objects, resources: Dict | undefined): Stream[] {
   const due: (Dict | undefined)[] = [resources];
   while (due.length > 0) {
     const named = objects.dict(due.pop()?.get("XObject"));
-    // Forms may share what they name.
+    // Several forms may refer to the same object.
     if (named === undefined || seen.has(named)) continue;
     seen.add(named);
     for (const value of named.values()) {

@@ -4,12 +4,12 @@ import { allocate, free, heap } from "./pdfium.ts";
 
 /* Draws a page with its annotations and form fields, on white. */
 
-/** Of FPDFBitmap_CreateEx (fpdfview.h). */
+/** Formats of FPDFBitmap_CreateEx (fpdfview.h). */
 const formats = { gray: { number: 1, bytes: 1 }, bgrx: { number: 3, bytes: 4 } } as const;
 const flags = { annotations: 0x01, reverseBytes: 0x10 } as const;
-/** Colors are looked for on a copy so much smaller. */
+/** Colors are searched for on a copy that is smaller by this factor. */
 const lookScale = 4;
-/** More objects than this take longer to count than to draw twice. */
+/** Pages with more objects take longer to count than to draw twice. */
 const mostObjects = 10_000;
 
 /** The page, gray if it has no color. @throws PdfiumFault if there is no room for its pixels. */
@@ -54,7 +54,7 @@ function drawn(
   return result;
 }
 
-/** Without the fourth byte, and with one byte a pixel if all pixels are gray. */
+/** The pixels without the fourth byte, and with one byte per pixel if all are gray. */
 function plain(bytes: Uint8Array, size: Size): Pixels {
   const count = size.width * size.height;
   const gray = new Uint8Array(count);

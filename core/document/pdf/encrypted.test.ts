@@ -26,13 +26,13 @@ describe.each(["rc4", "aes256"] as const)("a PDF that is encrypted by %s", (meth
       await expect(read(bytes, password)).rejects.toMatchObject(refused("pdf_wrong_password"));
   });
 
-  test("opens without a password where the user's is empty, and whatever is given for it then", async () => {
+  test("opens without a password if the user's is empty, and then also with any other", async () => {
     const bytes = sealed({ method, user: "", owner: "for the seller" });
     expect(await read(bytes)).toEqual({ text: words.join(" "), repaired: false });
   });
 });
 
-test("a PDF that is encrypted for certificates is named, whether a password is given or not", async () => {
+test("a PDF that is encrypted for certificates has its own error, with and without a password", async () => {
   const parts = [
     ...Pdf.partsOf([{ content: "" }]),
     "<< /Filter /Adobe.PubSec /V 4 /SubFilter /adbe.pkcs7.s5 >>",

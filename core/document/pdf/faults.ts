@@ -7,7 +7,7 @@ const texts = {
   pdf_broken: "the PDF is broken: open it in a viewer, and print or save it as a new PDF",
   pdf_encrypted: "the PDF has a password: send it as password, or save the PDF without one",
   pdf_wrong_password: "the password that was given does not open the PDF",
-  pdf_encryption_not_read: "the PDF is encrypted in a way that is not read: save it without encryption",
+  pdf_encryption_not_read: "the PDF has an unsupported encryption: save it without encryption",
   pdf_too_many_pages: "the PDF declares more pages than are read",
   pdf_page_tree: "the PDF's tree of pages has a circle or is too deep: print it as a new PDF",
   pdf_too_many_objects: "the PDF has too many objects: print it as a new PDF",
@@ -19,7 +19,7 @@ const texts = {
 
 type Reason = keyof typeof texts;
 
-/** @param details - what the limit is, where there is one. */
+/** @param details - the limit, if there is one. */
 export function fault(reason: Reason, details: Details = {}, cause?: unknown): AppError {
   return new AppError("invalid_image", texts[reason], { details: { reason, ...details }, cause });
 }

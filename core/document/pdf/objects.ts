@@ -9,11 +9,11 @@ import { type Dict, latin1, Reader, Ref, Stream, SyntaxFault, type Value } from 
 interface Bounds {
   /** Objects that a file may have. */
   objects: number;
-  /** Bytes that all streams of the structure may unfold to. */
+  /** The most bytes of all streams of the structure after decompression. */
   unfolded: number;
 }
 
-/** A limit was passed; `reason` is that of the error. */
+/** A limit was exceeded; `reason` is the error's. */
 export class LimitFault extends Error {
   readonly reason: string;
   constructor(reason: string) {
@@ -31,7 +31,7 @@ const mostHops = 32;
 export class Objects {
   readonly bytes: Uint8Array;
   readonly trailer: Dict = new Map();
-  /** The file's own tables could not be used. */
+  /** True if the file's own tables could not be used. */
   readonly rebuilt: boolean;
   readonly #bounds: Bounds;
   readonly #places = new Map<number, Place>();
@@ -90,8 +90,8 @@ export class Objects {
   }
 
   /**
-   * Bytes of a stream with its filters undone, which are not kept; as in the file where they cannot be undone. Undefined if
-   * there are more than `most`. @throws LimitFault.
+   * Bytes of a stream with its filters undone, which are not cached; as in the file if its filters cannot be undone.
+   * Undefined for more than `most`. @throws LimitFault.
    */
   unfoldedLength(stream: Stream, most: number): number | undefined {
     try {

@@ -53,7 +53,7 @@ export function sizeOf({ library, page }: Loaded): { width: number; height: numb
   return { width: library.FPDF_GetPageWidthF(page), height: library.FPDF_GetPageHeightF(page) };
 }
 
-/** What is seen of the page, before it is turned. */
+/** The visible area of the page, before it is turned. */
 export function visible({ library, page }: Loaded): Box | undefined {
   const found = numbers(
     library,

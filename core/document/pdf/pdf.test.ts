@@ -6,7 +6,7 @@ import { open } from "./pdf.ts";
 
 const afterOne = firstAfter(1);
 
-/** The bytes' page, drawn with so many pixels a point. */
+/** Draws the page of these bytes with this many pixels per point. */
 async function drawn(bytes: Uint8Array, index = 0, scale = 2) {
   const document = await open(bytes, {});
   const { width, height } = await document.shape(index);
@@ -51,7 +51,7 @@ describe("the shape of a page", () => {
   test("follows /Rotate, CropBox and UserUnit", async () => {
     const turned = await drawn(pages([{ content, extra: "/Rotate 90" }]));
     expect(turned.shape).toEqual({ width: 200, height: 400 });
-    // What was at the top left is at the top right.
+    // The mark that was at the top left is at the top right.
     expect(ink(pixels(turned.raster)).right).toBeCloseTo(0.9, 2);
     expect(ink(pixels(turned.raster)).top).toBeCloseTo(0.05, 2);
     const cropped = await drawn(pages([{ content, extra: "/CropBox [20 150 120 180]" }]));
@@ -61,7 +61,7 @@ describe("the shape of a page", () => {
     expect(ink(pixels(scaled.raster)).left).toBeCloseTo(0.05, 2);
   });
 
-  test("is each page's own", async () => {
+  test("may differ from page to page", async () => {
     const bytes = pages([{ content }, { content, box: "0 0 100 300" }]);
     const document = await open(bytes, {});
     expect(document.pages).toBe(2);
@@ -137,7 +137,7 @@ describe("a page that is one scanned picture", () => {
     const raster = await scan();
     expect(raster).toMatchObject(upright);
     expect(Buffer.from((raster as { bytes: Uint8Array }).bytes).equals(jpeg)).toBe(true);
-    // With margins, with the clip of a whole page, with what a program read from it, with a link.
+    // Variants: with margins, with a clip of the whole page, with an OCR layer, with a link.
     expect(await scan({ matrix: "380 0 0 190 10 5" })).toMatchObject(upright);
     expect(await scan({ matrix: "1 0 0 1 0 0 cm 0 0 400 200 re W n 400 0 0 200 0 0" })).toMatchObject(
       upright,
@@ -153,7 +153,7 @@ describe("a page that is one scanned picture", () => {
     ["/Rotate 270", "400 0 0 200 0 0", "0 0 400 200", 8],
     ["", "0 -400 200 0 0 400", "0 0 200 400", 6],
     ["/Rotate 270", "0 -400 200 0 0 400", "0 0 200 400", 1],
-  ])("turned by %s and %s it says how", async (extra, matrix, box, orientation) => {
+  ])("turned by %s and %s it has the right rotation", async (extra, matrix, box, orientation) => {
     expect(await scan({ extra, matrix, box })).toMatchObject({ kind: "file", orientation });
   });
 
@@ -175,7 +175,7 @@ describe("a page that is one scanned picture", () => {
 });
 
 describe("the text layer", () => {
-  test("is words with boxes on the seen page", async () => {
+  test("has words with boxes on the seen page", async () => {
     const { notes } = await drawn(
       pages([{ content: lines(["Invoice 4711", "Total 12.50"]), extra: "/Rotate 180" }]),
     );
@@ -191,16 +191,16 @@ describe("the text layer", () => {
   const foreign = (how: string) =>
     drawn(pages([{ content: `${how} ${show("50 100")}`, resources }], { more }));
 
-  test("says when fonts are missing that were to be seen", async () => {
+  test("reports missing fonts of visible text", async () => {
     const { notes } = await foreign("");
     expect(notes).toMatchObject({ undrawn: [0], hidden: [] });
     expect(notes.words.map(({ text }) => text)).toEqual(["合计金额"]);
-    // Invisible and white text was never to be seen.
+    // Invisible and white text is not visible, so its fonts do not matter.
     expect((await foreign("3 Tr")).notes.undrawn).toEqual([]);
     expect((await foreign("1 g")).notes.undrawn).toEqual([]);
   });
 
-  test("tells words that are drawn from those that nobody sees, where fonts are missing", async () => {
+  test("distinguishes drawn words from hidden ones if fonts are missing", async () => {
     const hidden = "BT 3 Tr /F1 18 Tf 30 20 Td (invisible) Tj 0 Tr 1 g 150 0 Td (white) Tj ET 0 g";
     const { notes } = await foreign(`${lines(["Total 12.50"])} ${hidden}`);
     const texts = (indices: number[]) => indices.map((i) => notes.words[i]?.text);

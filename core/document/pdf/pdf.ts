@@ -14,7 +14,7 @@ import { Ref } from "./syntax.ts";
 import * as Text from "./text.ts";
 
 /*
- * PDFs for the decoder's process. Nothing that a document asks for is done: no JavaScript, no link, no file inside of it.
+ * PDFs for the decoder's process. Actions in a document are never executed: no JavaScript, no link, no embedded file.
  */
 
 export interface OpenedPdf extends Opened {
@@ -69,7 +69,7 @@ function structureOf(bytes: Uint8Array, from: number, limits: PdfGuards): Struct
   }
 }
 
-/** With a trailer, where the file has lost its own: PDFium repairs everything else of a file that broke off. */
+/** Adds a trailer if the file has lost its own; PDFium repairs everything else in a file that was cut off. */
 function completed(bytes: Uint8Array, { objects, encrypted }: Structure.Structure): Uint8Array {
   const root = objects.trailer.get("Root");
   if (!objects.rebuilt || encrypted || !(root instanceof Ref)) return bytes;
@@ -96,7 +96,7 @@ function load(library: Pdfium, bytes: Uint8Array, password: string | undefined):
   throw fault(error === errors.security ? "pdf_encryption_not_read" : "pdf_broken");
 }
 
-/** The structure of an encrypted document, from a copy of it without its encryption. */
+/** The structure of an encrypted document, read from an unencrypted copy. */
 function unlocked(library: Pdfium, document: number, limits: PdfGuards): Structure.Structure | undefined {
   const writer = library.PDFiumExt_OpenFileWriter();
   const copied =
@@ -229,7 +229,7 @@ class Pdf implements OpenedPdf {
   }
 }
 
-/** The scan's pixels if these are more than what is needed; the shape is that of `size`. */
+/** The scan's own number of pixels if it is larger than needed, in the shape of `size`. */
 function ownPixels(scan: Scan.Scan, size: Size): Size {
   const factor = Math.sqrt((scan.width * scan.height) / (size.width * size.height));
   const most = Math.sqrt(mostScanPixels / (size.width * size.height));

@@ -4,13 +4,13 @@ import { wasm } from "./wasm.ts";
 
 /*
  * PDFium as WebAssembly: it can neither read files nor open connections, and its build has neither JavaScript nor XFA.
- * Each document gets an instance of its own, which takes some 10 ms: what one document leaves in memory is not there for the
- * next, and an instance that failed is dropped.
+ * Each document gets an instance of its own, which takes some 10 ms: memory of one document cannot be seen by the next,
+ * and an instance that failed is dropped.
  */
 
 export type Pdfium = WrappedPdfiumModule;
 
-/** What is used of Node's WebAssembly: its types come with those of browsers, which a server has not. */
+/** The part of WebAssembly that is used; its types belong to the browser's, which this project does not load. */
 interface Engine {
   compile(bytes: Uint8Array): Promise<object>;
   instantiate(module: object, imports: object): Promise<object>;
@@ -56,7 +56,7 @@ export async function instance(heapBytes: number): Promise<Pdfium> {
 export const heap = (library: Pdfium): Uint8Array =>
   (library.pdfium as unknown as { HEAPU8: Uint8Array }).HEAPU8;
 
-/** PDFium's memory is used up, or the document broke it: the instance must be dropped. */
+/** True if PDFium's memory is used up, or PDFium crashed: then the instance must be dropped. */
 export class PdfiumFault extends Error {}
 
 /** PDFium failed at the document: no memory, a trap of its code, or an abort of its runtime. */

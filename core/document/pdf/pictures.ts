@@ -2,7 +2,7 @@ import type { Objects } from "./objects.ts";
 import { type Dict, Ref, Stream } from "./syntax.ts";
 import type { Leaf } from "./tree.ts";
 
-/** Pictures and forms of one page that are looked at. */
+/** The most pictures and forms of a page that are checked. */
 const mostLooks = 2_000;
 
 /** Pixels of the largest picture that the page may draw, as declared, in forms too. @throws LimitFault. */
@@ -13,7 +13,7 @@ export function largest(objects: Objects, leaf: Leaf): number {
   const due: (Dict | undefined)[] = [leaf.resources];
   for (let next = due.pop(); due.length > 0 || next !== undefined; next = due.pop()) {
     const named = objects.dict(next?.get("XObject"));
-    // Forms may share what they name.
+    // Several forms may refer to the same object.
     if (named === undefined || walked.has(named)) continue;
     walked.add(named);
     for (const value of named.values()) {

@@ -18,17 +18,17 @@ export interface Scan {
   bitsPerPixel: number;
   /** From the unit square to the page, in points (ISO 32000-2, section 8.3.4). */
   matrix: readonly number[];
-  /** How much the picture is turned on the seen page, clockwise; undefined if it is skewed or mirrored. */
+  /** The picture's clockwise rotation on the seen page; undefined if it is skewed or mirrored. */
   turned: 0 | 90 | 180 | 270 | undefined;
 }
 
-/** Text of this kind is not drawn: what a program read from the scan (ISO 32000-2, table 104). */
+/** Text of this mode is not drawn; OCR layers use it (ISO 32000-2, table 104). */
 const invisible = 3;
 /** An OCR layer has thousands of texts, one a word. */
 const mostObjects = 20_000;
 /** Annotations that draw nothing: links, and windows of notes (fpdf_annot.h). */
 const undrawn = [2, 16];
-/** What of a picture may lie outside of the page, as a part of the side: writers round. */
+/** How far a picture may extend beyond the page, as a share of the side, because writers round. */
 const margin = 0.01;
 /** A picture that takes less of its page may be a photo in a document. */
 const leastPart = 0.5;
@@ -74,7 +74,7 @@ function drawsAnnotations({ library, page }: Loaded): boolean {
   return false;
 }
 
-/** A clip of the whole page is usual and cuts nothing. */
+/** A clip path of the whole page is common and cuts nothing. */
 function isClipped(loaded: Loaded, object: number): boolean {
   const { library } = loaded;
   const clip = library.FPDFPageObj_GetClipPath(object);

@@ -4,16 +4,15 @@ import { latin1 } from "./syntax.ts";
 import { type Leaf, leaves } from "./tree.ts";
 
 /*
- * What is checked in a file's own structure before PDFium reads it, which neither says that it had to repair a file nor bounds
- * what it declares.
+ * Checks of a file's own structure before PDFium reads it: PDFium neither reports repairs nor limits declared sizes.
  */
 
 export interface Structure {
   objects: Objects;
-  /** Empty where the structure cannot be read: it is encrypted, or too broken for this reader. */
+  /** Empty if the structure cannot be read, because it is encrypted or too damaged for this reader. */
   leaves: Leaf[];
   encrypted: boolean;
-  /** The file had to be repaired: something of it may be missing. */
+  /** True if the file had to be repaired; parts of it may be missing. */
   repaired: boolean;
 }
 

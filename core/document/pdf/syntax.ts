@@ -1,6 +1,6 @@
 /*
- * Objects of a PDF file (ISO 32000-2, section 7.3) as values. Only what says how a document is built is read this way:
- * dictionaries and streams of the structure. Pages are drawn by PDFium.
+ * Objects of a PDF file (ISO 32000-2, section 7.3) as values. Only the structure of a document is read this way: its
+ * dictionaries and streams. Pages are drawn by PDFium.
  */
 
 /** Names keep their slash ("/Page"), so that they differ from strings, which stay bytes. */
@@ -25,7 +25,7 @@ export class Stream {
   }
 }
 
-/** The bytes are no valid object. */
+/** Thrown for bytes that are not a valid object. */
 export class SyntaxFault extends Error {}
 
 /** Deeper nesting is refused: objects of common writers nest a handful of times. */
@@ -64,7 +64,7 @@ export class Reader {
     return latin1(this.bytes.subarray(from, this.at));
   }
 
-  /** Takes the word if it is the next one. */
+  /** Consumes the word if it is the next one. */
   takes(expected: string): boolean {
     const from = this.at;
     if (this.word() === expected) return true;

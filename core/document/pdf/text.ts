@@ -3,8 +3,8 @@ import type { Loaded } from "./page.ts";
 import { allocate, free, heap } from "./pdfium.ts";
 
 /*
- * The text layer of a page. It is evidence, never the answer: it may hold layers that are switched off, and texts in place of
- * other glyphs (ActualText), which no reader of the paper sees.
+ * The text layer of a page. It is evidence, never the answer: it may contain layers that are switched off, and
+ * replacement texts (ActualText), which no reader of the paper sees.
  */
 
 interface Placed extends Word {
@@ -12,15 +12,15 @@ interface Placed extends Word {
   first: number;
 }
 
-/** Characters of one page that are looked at: a dense page has 10,000. */
+/** The most characters of a page that are read; a dense page has 10,000. */
 const mostCharacters = 100_000;
 /** Resolution of the boxes. */
 const grid = 10_000;
-/** At the end of a line, where a word was divided (PDFium, fpdf_text.h). */
+/** The character at the end of a line where a word was divided (PDFium, fpdf_text.h). */
 const dividingHyphens = [0xfffe, 0x02];
 const invisible = 3;
 
-/** @param pixels - the drawn page, to look for words that are not there. */
+/** @param pixels - the drawn page, to find words that were not drawn. */
 export function layerOf(loaded: Loaded, pixels: Pixels | undefined): Text {
   const { library, page } = loaded;
   const text = library.FPDFText_LoadPage(page);
@@ -118,7 +118,7 @@ function characters({ library }: Loaded, text: number, at: number) {
   };
 }
 
-/** A box of the page as parts of what is seen: turned and cropped. */
+/** A box on the page, as shares of the seen page: turned and cropped. */
 function onPage({ library, page }: Loaded, at: number, [left, bottom, right, top]: Corners) {
   const point = (x: number, y: number) => {
     library.FPDF_PageToDevice(page, 0, 0, grid, grid, 0, x, y, at, at + 4);
@@ -134,7 +134,7 @@ function onPage({ library, page }: Loaded, at: number, [left, bottom, right, top
 /** Differences of brightness below this are no ink. */
 const inkContrast = 24;
 
-/** Nothing is drawn in the word's box; false outside of the page and for boxes without area. */
+/** True if nothing is drawn in the word's box; false outside of the page and for boxes without area. */
 function isBlank({ data, width, height, channels }: Pixels, word: Word): boolean {
   const left = Math.max(0, Math.floor(word.x * width));
   const right = Math.min(width, Math.ceil((word.x + word.width) * width));
@@ -154,13 +154,13 @@ function isBlank({ data, width, height, channels }: Pixels, word: Word): boolean
   return true;
 }
 
-/** What a program read from a scan, or hid. */
+/** True for text of an OCR layer, and for hidden text. */
 function isInvisible({ library }: Loaded, text: number, { first }: Placed): boolean {
   const object = library.FPDFText_GetTextObject(text, first);
   return object !== 0 && library.FPDFTextObj_GetTextRenderMode(object) === invisible;
 }
 
-/** Its font is not in the file, and it was meant to be seen: neither invisible nor in white or without opacity. */
+/** True if its font is not in the file and it is visible text: neither invisible nor white nor transparent. */
 function isForeign(loaded: Loaded, text: number, word: Placed): boolean {
   const { library } = loaded;
   const { first } = word;

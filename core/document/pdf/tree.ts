@@ -9,7 +9,7 @@ import { type Dict, Ref, type Value } from "./syntax.ts";
 
 export interface Leaf {
   dict: Dict;
-  /** Its own or an ancestor's. */
+  /** The page's own entry, or an ancestor's. */
   resources: Dict | undefined;
   /** MediaBox, its own or an ancestor's: left, bottom, right, top; undefined if it is none. */
   mediaBox: Box | undefined;
@@ -50,7 +50,7 @@ export function leaves(objects: Objects, limits: Pick<PdfGuards, "pages" | "tree
       if (found.length > limits.pages) throw new LimitFault("pdf_too_many_pages");
       continue;
     }
-    // A page may stand in the tree twice; a branch may not, or the tree has no end.
+    // A page may occur in the tree twice; a branch may not, because the tree would have no end.
     if (value instanceof Ref) {
       if (seen.has(value.number)) throw new LimitFault("pdf_page_tree");
       seen.add(value.number);

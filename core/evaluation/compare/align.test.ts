@@ -18,8 +18,8 @@ function best(alike: readonly (readonly number[])[], row = 0, taken = new Set<nu
 }
 
 describe("rows are paired", () => {
-  test("so that all of them together are most alike, not one after the other", () => {
-    // The first alone would take 0.9 and leave the second 0: 0.8 + 0.8 is more.
+  test("so that the sum of all similarities is largest, not each pair in turn", () => {
+    // The first row by itself would take 0.9 and leave 0 for the second: 0.8 + 0.8 is more.
     expect(
       align([
         [0.9, 0.8],
@@ -31,10 +31,10 @@ describe("rows are paired", () => {
     ]);
   });
 
-  test("where they are alike by half, and what is less costs nothing", () => {
+  test("if they are similar by at least half; less similar rows stay unpaired", () => {
     expect(align([[0.5, 0.49]])).toEqual([[0, 0]]);
     expect(align([[0.49]])).toEqual([]);
-    // 0.49 + 0.49 is more than 0.9, and is nothing.
+    // 0.49 + 0.49 is more than 0.9, but is below the threshold and counts as 0.
     expect(
       align([
         [0.9, 0.49],
@@ -43,7 +43,7 @@ describe("rows are paired", () => {
     ).toEqual([[0, 0]]);
   });
 
-  test("by position where it makes no difference", () => {
+  test("by position if several pairings are equally good", () => {
     const same = (rows: number, columns: number) =>
       align(Array.from({ length: rows }, () => Array(columns).fill(1)));
     expect(same(3, 3)).toEqual([
@@ -102,7 +102,7 @@ describe("how far two texts are apart", () => {
     expect(Distance.similarity("", "x")).toBe(0);
   });
 
-  test("is all of it for texts that would take seconds", () => {
+  test("is the largest possible for texts that would take seconds", () => {
     const long = "ab".repeat(3000);
     expect(Distance.levenshtein(long, `${long}c`)).toBe(6001);
   });

@@ -41,7 +41,7 @@ const paper = {
   },
   payment: { method: "Bar", cash: "20,00", card: null, change: "9,03", card_last4: null },
 };
-/** What the paper has beside its three rows, what it has not, and the cells of the rows. */
+/** The numbers of single values that the paper has, of values that it lacks, and of cells in its three rows. */
 const values = 12;
 const nothings = 8;
 const cells = 12;
@@ -53,7 +53,7 @@ function countsOf(comparison: Comparison, mode: "exact" | "canonical" = "canonic
   return counters;
 }
 
-/** Only what is not 0. */
+/** Only the counters that are not 0. */
 const shown = (counters: Outcome.Counters) =>
   Object.fromEntries(Object.entries(counters).filter(([, count]) => count !== 0));
 
@@ -80,8 +80,8 @@ const changed = (change: (copy: Paper) => void): Paper => {
   return copy;
 };
 
-describe("an answer is held to the labels of its document", () => {
-  test("the paper itself is right everywhere, and nothing else is", () => {
+describe("an answer is compared with the labels of its document", () => {
+  test("an answer equal to the paper is right everywhere, and other answers are not", () => {
     const comparison = held(paper);
     expect(shown(countsOf(comparison))).toEqual({ matched: values + cells, absent_both: nothings });
     expect(shown(countsOf(comparison, "exact"))).toEqual({ matched: values + cells, absent_both: nothings });
@@ -99,14 +99,14 @@ describe("an answer is held to the labels of its document", () => {
     ]);
   });
 
-  test("a key that is absent is not scored, whatever the answer says there", () => {
+  test("a field without a label is not scored, whatever the answer has", () => {
     const labels = { totals: { total: "10,97" } };
     expect(shown(countsOf(held(paper, labels)))).toEqual({ matched: 1 });
     const columns = { items: [{ name: "Brot" }, { name: "Kuchen" }, { name: "Wasser" }] };
     expect(shown(countsOf(held(paper, columns)))).toEqual({ matched: 3 });
   });
 
-  test("failed and canceled items miss every labelled value", () => {
+  test("failed and canceled items miss every labeled value", () => {
     for (const status of ["failed", "canceled"] as const) {
       const comparison = held(paper, paper, { status });
       expect(shown(countsOf(comparison))).toEqual({ missing: values + nothings + cells });
@@ -115,7 +115,7 @@ describe("an answer is held to the labels of its document", () => {
     expect(shown(countsOf(held(null)))).toEqual({ missing: values + nothings + cells });
   });
 
-  test("any of the accepted values is right, and each is read for itself", () => {
+  test("any of the accepted values is right, and each is read separately", () => {
     const labels = { totals: { total: { any: ["10,97", "11"] }, tip: { any: ["1,00", null] } } };
     const answer = (total: string, tip: string | null) => ({ totals: { total, tip } });
     expect(shown(countsOf(held(answer("10.97", null), labels)))).toEqual({ matched: 1, absent_both: 1 });
@@ -132,7 +132,7 @@ describe("an answer is held to the labels of its document", () => {
     expect(is("17.50")).toEqual({ wrong: 1 });
   });
 
-  test("what people cannot read is counted by itself", () => {
+  test("values labeled as unreadable are counted separately", () => {
     const labels = { date: "?", time: "?", totals: { total: "10,97" } };
     const comparison = held({ date: null, time: "14:30", totals: { total: "10,97" } }, labels);
     expect(shown(countsOf(comparison))).toEqual({
@@ -141,7 +141,7 @@ describe("an answer is held to the labels of its document", () => {
     expect(Outcome.rates(countsOf(comparison))).toEqual({ precision: 1, recall: 1, f1: 1, accuracy: 1 });
   });
 
-  test("what the model says that it cannot read counts against R and accuracy, not against P", () => {
+  test("values that the model reports as unreadable count against R and accuracy, not against P", () => {
     const answer = changed((copy) => Object.assign(copy, { date: null }));
     const counters = countsOf(held(answer, paper, { abstained: new Set(["date"]) }));
     expect(shown(counters)).toEqual({ matched: 23, abstained: 1, absent_both: 8 });
@@ -158,7 +158,7 @@ describe("an answer is held to the labels of its document", () => {
     expect(shown(countsOf(held(answer), "canonical", "merchant.name"))).toEqual({ matched: 1 });
   });
 
-  test("an answer of any shape is held to the labels", () => {
+  test("an answer of any shape is compared with the labels", () => {
     for (const answer of [7, "x", [], { items: "x", totals: 7 }, { items: [null, 7, [[]]] }])
       expect(countsOf(held(answer)).matched).toBe(0);
     const numbers = held({ totals: { total: 10.97 }, items: [] });
@@ -166,7 +166,7 @@ describe("an answer is held to the labels of its document", () => {
   });
 });
 
-describe("ten planted mistakes move the counters that they must, and no other", () => {
+describe("ten planted mistakes change exactly the expected counters", () => {
   const right = { matched: values + cells, absent_both: nothings };
   const mistakes: { what: string; answer: unknown; counters: Partial<Outcome.Counters>; fields: string[] }[] =
     [
@@ -310,7 +310,7 @@ describe("of any paper and answer", () => {
   });
   const recall = ({ lists }: Comparison) => lists.map(({ pairs, expected }) => [pairs.length, expected]);
 
-  test("perfect is 1, empty is 0, the order of fields is nothing, and shuffled rows keep their recall", () => {
+  test("a perfect answer is 1, an empty one 0, the order of fields does not matter, and shuffled rows keep their recall", () => {
     fc.assert(
       fc.property(receipt, receipt, fc.infiniteStream(fc.nat()), (truth, answer, draws) => {
         const perfect = held(truth, truth);
@@ -335,7 +335,7 @@ describe("of any paper and answer", () => {
   });
 });
 
-test("a verdict has all values that are right, and says which labels can be read in several ways", () => {
+test("a verdict has all accepted values, and shows which labels can be read in several ways", () => {
   const of = (totals: { readonly [name: string]: unknown }, answer: object) => {
     const prediction = { status: "succeeded", result: { totals: answer } } as const;
     const { verdicts } = compare(fields, labelsOf({ totals }), prediction, { strMode: "strip" });
@@ -348,7 +348,7 @@ test("a verdict has all values that are right, and says which labels can be read
     ...{ expected: "2", accepted: ["2", null], canonical: "absent_both" },
   });
   expect(of({ total: "35.000" }, { total: "35000" })).toMatchObject({ ambiguous: true, canonical: "wrong" });
-  // Where another amount of the paper decides, it is not ambiguous.
+  // If another amount of the paper decides, the value is not ambiguous.
   expect(of({ total: "35.000", tip: "1,50" }, { total: "35000" })).toEqual({
     ...{ field: "totals.total", path: "totals.total", expected: "35.000", predicted: "35000" },
     ...{ exact: "wrong", canonical: "matched" },

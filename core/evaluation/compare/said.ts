@@ -1,7 +1,7 @@
 import type { Verdict } from "./compare.ts";
 
 /*
- * How people are told of a value: in tables, in the report and on a terminal.
+ * How a value is shown to people: in tables, in the report and on a terminal.
  */
 
 /** A row of the answer that the paper does not have: its values are invented. */
@@ -31,5 +31,5 @@ export const acceptedOf = ({
   accepted,
 }: Pick<Verdict, "expected" | "accepted">): (string | null)[] => accepted ?? [expected];
 
-/** What the plus means. */
+/** Explains the plus. */
 export const plus = "[+n]: in a row of the answer that the paper does not have";

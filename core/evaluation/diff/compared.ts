@@ -13,7 +13,7 @@ const textLength = 500;
 const cut = (text: string | null): string | null =>
   text === null || text.length <= textLength ? text : `${text.slice(0, textLength).toWellFormed()}…`;
 
-/** The differences alone, without what is known of the two evaluations. */
+/** The differences, without the facts about the two evaluations. */
 export type Compared = Omit<Schema.EvaluationDiff, "first" | "second" | "differs">;
 
 /**

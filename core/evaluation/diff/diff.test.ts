@@ -24,13 +24,14 @@ const held = (
 const begun = (sameLabels = true) => Diff.create(fields, { sameLabels });
 
 describe("two runs over the same documents", () => {
-  test("what got right, what got wrong, what is another mistake and what is the same one", () => {
+  test("values that became right or wrong, values with another mistake, and values with the same mistake", () => {
     const before = {
       date: null,
       total: "9,50",
       items: [row("Tea", "2,60"), row("Cake", "7,00"), row("VAT", "1,00")],
     };
-    // Rows change places; tea's price is wrong in another way, cake's is wrong now, the invented row is still there.
+    // The rows change places; tea's price is wrong in another way, cake's price becomes wrong, the invented row is
+    // still there.
     const after = {
       date: "2031-05-24",
       total: "9,56",
@@ -88,7 +89,7 @@ describe("two runs over the same documents", () => {
     const [total, name] = Diff.add(begun(), held(paper, labels), held(answer, labels), "canonical");
     expect(total).toMatchObject({ path: "total", in_answer: false, accepted: ["9,50", null] });
     expect(name).toMatchObject({ path: "items[2].name", in_answer: true, expected: null, accepted: [null] });
-    // Another list of values that are right is another label.
+    // Another list of accepted values is another label.
     const other = begun(false);
     Diff.add(other, held(paper, labels), held(paper, paper), "canonical");
     expect(Diff.figures(other).label_differences).toMatchObject({
@@ -97,7 +98,7 @@ describe("two runs over the same documents", () => {
     });
   });
 
-  test("seven documents that changed sides say nothing among four fields, eight do, and none is not a change", () => {
+  test("among four fields, seven documents that changed sides give no verdict, eight do, and zero mean no change", () => {
     const of = (regressed: number) => {
       const diff = begun();
       for (let i = 0; i < 20; i += 1)
@@ -116,7 +117,7 @@ describe("two runs over the same documents", () => {
     expect(of(0).fields.every(({ verdict }) => verdict === "no_change")).toBe(true);
   });
 
-  test("a value that one version of the labels alone has is counted apart, and in no other figure", () => {
+  test("a value that only one version of the labels has is counted separately, and in no other figure", () => {
     const answer = { date: null, total: "9,50", items: [row("Tea", "2,50"), row("Cake", "7,00")] };
     const older = { total: "9,50", items: [{ name: "Tea" }, { name: "Cake" }] };
     // The second labels the date, which neither run has, and the prices, of which one is wrong; the first has no such labels.
@@ -136,7 +137,7 @@ describe("two runs over the same documents", () => {
       ["total", 1],
       ["items[].name", 1],
     ]);
-    // The other way round the same values are those of the first.
+    // In the other order, these values belong to the first labels.
     const back = begun(false);
     Diff.add(back, held(read), held(answer, older), "canonical");
     expect(Diff.figures(back).label_differences).toMatchObject({ first_only: 4, second_only: 0 });
@@ -149,7 +150,7 @@ describe("two runs over the same documents", () => {
     expect(Diff.figures(diff)).toMatchObject({ verdict: "no_change", label_differences: { relabeled: 1 } });
   });
 
-  test("rows that are invented on one side count where both labels have the list, also where it is labeled as empty", () => {
+  test("invented rows on one side count if both labels have the list, even a list that is labeled as empty", () => {
     const labels = { total: "9,50", items: [] };
     const [none, some] = [
       { total: "9,50", items: [] },
@@ -164,11 +165,11 @@ describe("two runs over the same documents", () => {
       ["items[0].name", "broken"],
       ["items[0].price", "broken"],
     ]);
-    // Without a label of the list nothing is known of its rows.
+    // Without a label of the list its rows cannot be judged.
     expect(of(held(none, { total: "9,50" }))).toEqual([]);
   });
 
-  test("a document that one run has no answer for says so at each of its values", () => {
+  test("a document without an answer in one run is marked at each of its values", () => {
     const diff = begun();
     const changes = Diff.add(
       diff,
@@ -224,7 +225,7 @@ describe("verdicts over many pairs of runs", () => {
       ["regressed", "improved"].includes(drawn(draw, 200, Array(8).fill(same)).verdict),
     );
     expect(found).toBeLessThanOrEqual(0.05);
-    // Some have: a test that never finds anything would pass as well.
+    // At least one pair has a verdict; otherwise a test that never finds anything would pass as well.
     expect(found).toBeGreaterThan(0.005);
   });
 
@@ -241,7 +242,7 @@ describe("verdicts over many pairs of runs", () => {
     ["the only field", 1, 626],
     ["one of eight fields", 8, 1_020],
   ])(
-    "%s, with a fifth of the documents changing sides: the receipts that are said to be needed find 5 points in about 80 %%",
+    "%s, with a fifth of the documents changing sides: with the computed number of receipts, a difference of 5 points is found in about 80 %%",
     (_, m, n) => {
       expect(Statistics.neededReceipts(0.2, m)).toBe(n);
       const draw = Random.generator(3);

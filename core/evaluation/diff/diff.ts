@@ -25,7 +25,10 @@ interface FieldCounts {
   /** Wrong in both with another value, and wrong in both with the same value. */
   changed: number;
   still_wrong: number;
-  /** Values that one version of the labels alone scores, or that the two expect otherwise; in no other counter. */
+  /**
+   * Values that only one version of the labels scores, or that the two label with different values; in no other
+   * counter.
+   */
   first_only: number;
   second_only: number;
   relabeled: number;
@@ -59,7 +62,7 @@ interface Change {
   accepted: (string | null)[];
   before: string | null;
   after: string | null;
-  /** False where the run has no answer for the document. */
+  /** False if the run has no answer for the document. */
   before_answered: boolean;
   after_answered: boolean;
 }
@@ -68,7 +71,7 @@ interface Change {
 const isRight = (verdict: Verdict | undefined, { answered }: Judged, mode: Mode): boolean =>
   verdict === undefined ? answered : verdict[mode] === "matched" || verdict[mode] === "absent_both";
 
-/** A document, as it was compared or as it was put away. */
+/** A document, just compared or read from a stored sample. */
 type Judged = Pick<Comparison, "verdicts" | "answered"> & Pick<Sample, "empty_lists">;
 
 /**
@@ -96,7 +99,7 @@ function columnsOf({ verdicts, empty_lists = [] }: Judged): (column: string) => 
 const isSameLabel = (a: Verdict, b: Verdict): boolean =>
   JSON.stringify(Said.acceptedOf(a)) === JSON.stringify(Said.acceptedOf(b));
 
-/** A value that is labeled on one side alone, or on both sides with another value. */
+/** A value that is labeled on one side only, or with different values on both sides. */
 type LabelDifference = { field: string; counter: "first_only" | "second_only" | "relabeled" };
 
 /**
@@ -129,8 +132,8 @@ function pairs(
 
 /**
  * Adds one document that both runs have and returns its changes. Rows are aligned with the paper's: a cell is compared
- * with the cell of the same printed row, wherever the runs placed it. Values that the two labels differ in are
- * counted apart and change nothing else.
+ * with the cell of the same printed row, wherever the runs placed it. Values whose two labels differ are counted
+ * separately and change nothing else.
  */
 export function add(into: Diff, first: Judged, second: Judged, mode: Mode): Change[] {
   const { both, differing } = pairs(into, first, second);

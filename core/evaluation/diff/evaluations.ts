@@ -11,10 +11,10 @@ import * as Schema from "./schema.ts";
 
 /** Causes of different figures of two evaluations although no answer differs. */
 function differences(first: Evaluation.Row, second: Evaluation.Row): Schema.EvaluationDiff["differs"] {
-  // By another member that names the pictures, the same records are labels of other documents.
+  // With another member for the picture's name, the same records are labels of other documents.
   const labels = ({ gtSha256, labels: of }: Evaluation.Row) =>
     [gtSha256 ?? ("etag" in of ? `${of.object_key} ${of.etag}` : ""), of.image_key].join(" ");
-  // Evaluations of before the rules had a version of their own: the code's.
+  // Evaluations from before the rules had their own version use the code's version.
   const rules = ({ rulesVersion, version }: Evaluation.Row) => rulesVersion ?? version;
   const found: [Schema.EvaluationDiff["differs"][number], boolean][] = [
     ["labels", labels(first) !== labels(second)],

@@ -1,10 +1,10 @@
-/** From when on the time of all documents can be told from that of those that were read. */
+/** After this time, the total time can be estimated from the documents that were read. */
 const measuredMs = 3_000;
 /** A forecast may be this much too high: reading begins slowly. */
 const slack = 1.5;
 
 /**
- * True once the documents that are left will not be read in time, so that a call need not use all of its time to say so.
+ * True once it is clear that the remaining documents will not be read in time, so that a call can end early.
  * @param begunAt, deadline, now - epoch milliseconds. @param read, total - lines of both sides.
  */
 export function isTooLong(

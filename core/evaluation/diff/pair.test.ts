@@ -15,8 +15,8 @@ async function paired(first: Buffer[], second: Buffer[], maxBytes?: number) {
   return { files: found.map(([a, b]) => [a.file, b.file]), left, found };
 }
 
-describe("documents that two evaluations have", () => {
-  test("are found in whatever order; what one side alone has is counted", async () => {
+describe("documents of two evaluations", () => {
+  test("are paired in any order; documents of one side only are counted", async () => {
     const { files, left } = await paired(names("a b c d x"), names("c y a b z d"));
     expect(files.toSorted()).toEqual(["a", "b", "c", "d"].map((file) => [file, file]));
     expect(left).toEqual({ only_in_first: 1, only_in_second: 2 });
@@ -24,7 +24,7 @@ describe("documents that two evaluations have", () => {
     expect(none).toMatchObject({ files: [], left: { only_in_first: 3, only_in_second: 0 } });
   });
 
-  test("are distinguished by custom_id where there is no file, and by their number on the picture", async () => {
+  test("are distinguished by custom_id if they have no file, and by their number on the picture", async () => {
     const first = [line("a"), line("a", null, 2), line(null, "k"), line("twice"), line("twice")];
     const second = [line("a", null, 2), line("a", "other"), line(null, "k"), line("twice")];
     const { found, left } = await paired(first, second);
@@ -33,10 +33,10 @@ describe("documents that two evaluations have", () => {
     expect(left).toEqual({ only_in_first: 1, only_in_second: 0 });
   });
 
-  test("none waits where both have the same order; more than there is room for is refused by name", async () => {
+  test("are not kept in memory if both have the same order; more than the bound is refused with its own error", async () => {
     const many = names(Array.from({ length: 200 }, (_, i) => `f${i}`).join(" "));
     expect((await paired(many, many, 200)).files).toHaveLength(200);
-    // Of half as many, the rest is not kept once the shorter one has ended.
+    // If one side has half as many, the rest of the other is not kept once the shorter one has ended.
     expect((await paired(many, many.slice(0, 100), 200)).left).toEqual({
       only_in_first: 100,
       only_in_second: 0,

@@ -1,9 +1,12 @@
 import { AppError } from "#core/error";
 
-/** Bytes of lines that may wait for their like: runs over the same files have them in the same order, and none waits. */
+/**
+ * The most bytes of lines that wait for their partner. Runs over the same files have them in the same order, so that no
+ * line waits.
+ */
 const maxWaitingBytes = 64 * 1024 * 1024;
 
-/** Documents that one side alone has. */
+/** The number of documents that only one side has. */
 export interface Left {
   only_in_first: number;
   only_in_second: number;
@@ -53,11 +56,11 @@ class Waiting {
 }
 
 /**
- * The documents that two evaluations or two runs have, as lines of JSON, by file or else `custom_id`, and the number of the document on its picture. Both
- * are read in step, so that memory holds what one of them has and the other has not come to yet, and nothing once the
- * other has ended.
+ * The documents that two evaluations or two runs have, as lines of JSON, by file or else `custom_id`, and the number of
+ * the document on its picture. Both are read in step, so that memory holds only the documents that the other side has
+ * not reached yet, and none once the other side has ended.
  * @param left - is counted up.
- * @throws AppError `conflict` (`other_order`) where more than 64 MiB would have to wait; what the sources throw.
+ * @throws AppError `conflict` (`other_order`) if more than 64 MiB would have to wait; what the sources throw.
  */
 export async function* pairs<T extends Named>(
   first: AsyncIterable<Buffer>,
@@ -90,7 +93,7 @@ export async function* pairs<T extends Named>(
         else left[own.only] += 1;
       }
       if (a.waiting.bytes + b.waiting.bytes > maxBytes)
-        throw new AppError("conflict", "the two have their files in too different an order", {
+        throw new AppError("conflict", "the order of files in the two differs too much", {
           details: { reason: "other_order" },
         });
     }

@@ -49,7 +49,7 @@ export const DiffFigures = z
       description:
         "Documents that only the first run answered, only the second, and neither: items that failed or were canceled miss every labeled value",
     }),
-    verdict: Verdict.meta({ description: "regressed where any field is, else improved where any is" }),
+    verdict: Verdict.meta({ description: "regressed if any field is, else improved if any field is" }),
     alpha: z.number(),
     fields_tested: count,
     least_discordant: count.meta({
@@ -69,7 +69,7 @@ export const DiffSide = z.object({
   gt_image_key: z.string(),
   gt_from_run_id: z.string().nullable().meta({
     description:
-      "The run of which the labels are an uncorrected draft: a verdict then says how far runs agree",
+      "The run whose answers are the labels, as an uncorrected draft: a verdict then only says how far runs agree",
   }),
   rules_version: z.string().nullable(),
 });
@@ -81,7 +81,7 @@ const DiffChange = z
     kind: z.enum(["broken", "fixed", "changed", "still_wrong"]),
     file: text,
     custom_id: text,
-    document: z.int().min(1).meta({ description: "More than 1 where a picture shows several papers" }),
+    document: z.int().min(1).meta({ description: "More than 1 if a picture shows several papers" }),
     field: z.string(),
     path: z.string(),
     in_answer: z.boolean().meta({
@@ -90,11 +90,11 @@ const DiffChange = z
     }),
     expected: text.meta({ description: "As labeled; texts are cut after 500 characters" }),
     accepted: z.array(text).meta({
-      description: "All values that are labeled as right, null for none; the first 16",
+      description: "All accepted values, null for none; the first 16",
     }),
     before: text,
     after: text,
-    before_answered: z.boolean().meta({ description: "False where the first run has no answer for it" }),
+    before_answered: z.boolean().meta({ description: "False if the first run has no answer for it" }),
     after_answered: z.boolean(),
   })
   .meta({ id: "EvalDiffChange" });
@@ -107,10 +107,10 @@ export const EvaluationDiff = DiffFigures.extend({
   compared_by: z.enum(["canonical", "exact"]),
   differs: z.array(z.enum(["labels", "rules", "str_mode"])).meta({
     description:
-      "What else than the answers is not the same: the labels (their version, or the member that names their pictures), the version of the rules that say what values mean, how printed texts are compared. With any of them a verdict may speak of that",
+      "What differs besides the answers: the labels (their version, or the member that names their pictures), the version of the rules for the meaning of values, how printed texts are compared. Any of these may be the cause of a verdict",
   }),
   only_in_first: count.meta({
-    description: "Documents that the other has not, by file or custom_id; they are in no figure",
+    description: "Documents that the other one does not have, by file or custom_id; they are in no figure",
   }),
   only_in_second: count,
   changes: z.array(DiffChange).meta({

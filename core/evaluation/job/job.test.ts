@@ -95,10 +95,10 @@ const empty = {
 };
 
 describe("a run that names labels is measured when it ends", () => {
-  test("once, by every item that has a record; what has none is listed, what failed misses its values", async () => {
+  test("once, over all items with a record; items without one are listed, and failed items miss their values", async () => {
     const gtId = await labels("shop", [
       { file: "f 0.png", total: "12.00", tax: null },
-      // Another way of writing it: right by its meaning, wrong by its print.
+      // The value in another notation: right by its meaning, wrong as printed.
       { file: "folder/f 1.png", total: "1,234.50" },
       { file: "f 2.png", total: { any: ["7.00", "7,00"] }, cash: "10.00", tip: "1" },
       { file: "f 3.png", total: "5.00" },
@@ -116,8 +116,8 @@ describe("a run that names labels is measured when it ends", () => {
     expect(await rowOf(evalId)).toMatchObject({ state: "running", gtName: "shop", runId: "measured" });
     await Job.step(services, message(evalId), context());
     const evaluation = await shownOf(evalId);
-    // By hand. total: matched 3 of 4 labeled, one failed item misses it. tax: labeled absent once, and absent. cash:
-    // wrong.
+    // Computed by hand. total: matched 3 of 4 labeled, one failed item misses it. tax: labeled absent once, and absent.
+    // cash: wrong.
     const field = (path: string) => evaluation.fields.find((each) => each.path === path);
     expect(field("total")).toMatchObject({ matched: 3, wrong: 0, missing: 1, scored: 4, accuracy: 0.75 });
     expect(field("total")).toMatchObject({ precision: 1, recall: 0.75, exact: { matched: 2, wrong: 1 } });
@@ -140,7 +140,8 @@ describe("a run that names labels is measured when it ends", () => {
       documents: { count: 0, first: [] },
       unknown_fields: ["tip"],
     });
-    // Of five items 0, 2 and 4 have the tag, and 4 has no labels. Right are 0 in whole, and of 2 one of its two values.
+    // Of five items, 0, 2 and 4 have the tag, and 4 has no labels. Item 0 is completely right, and item 2 has one right
+    // value of two.
     expect(evaluation.slices.filter(({ dimension }) => dimension === "tags.store")).toMatchObject([
       { value: "even", documents: 2, documents_right: 1, accuracy: 3 / 4 },
     ]);
@@ -165,13 +166,13 @@ describe("a run that names labels is measured when it ends", () => {
     );
     expect((await stores.rels("evals/")).filter((rel) => rel.includes("carry"))).toEqual([]);
 
-    // The end of the run is reached once more: nothing is measured twice.
+    // The end of the run is processed again: nothing is measured twice.
     await Finish.step(stores.services, run, { deadline: Date.now() + 20_000 }, silent);
     await Job.step(services, message(evalId), context());
     expect(await stores.db.query.select().from(evaluationTable)).toHaveLength(1);
   });
 
-  test("a run without labels, and one whose labels are gone: none, and a named failure", async () => {
+  test("a run without labels has no evaluation; one whose labels are gone has a failed one with the reason", async () => {
     const none = await ended("unmeasured", undefined, [{ total: "1.00", ...empty }]);
     expect(await rowOf(Evaluation.ownId(none))).toBeUndefined();
     const run = await ended("gone", "gt_nowhere", [{ total: "1.00", ...empty }]);
@@ -186,14 +187,14 @@ describe("in bounded steps", () => {
   const results = Array.from({ length: 9 }, (_, i) => ({ total: `${i}.00`, ...empty }));
   const records = results.map((_, i) => ({ file: `f ${i}.png`, total: i % 3 === 0 ? "99.00" : `${i}.00` }));
 
-  /** What an evaluation says, without its own names and times. */
+  /** An evaluation without its own ids and times. */
   const figuresOf = async (evalId: string) => {
     const { summary, fields, slices, unmatched, cost } = await shownOf(evalId);
     const samples = await samplesOf(await shownOf(evalId));
     return { summary, fields, slices, unmatched, cost: { ...cost }, samples };
   };
 
-  test("many steps, one of them killed and one that lost its message, say what one step says", async () => {
+  test("many steps, one of them killed and one with a lost message, give the same result as one step", async () => {
     const gtId = await labels("steps", records);
     const run = await ended("steps", gtId, results);
     await Job.step(services, message(Evaluation.ownId(run)), context());
@@ -210,9 +211,9 @@ describe("in bounded steps", () => {
     const short = () =>
       context({ partDocuments: 2, deadline: Date.now(), leaseUntil: new Date(Date.now() + 60_000) });
     await Job.step(services, message(evalId), { ...short(), tellEveryMs: 0 });
-    // Within the part those who wait were told of its first item.
+    // Within the part, the progress was updated after its first item.
     expect((await rowOf(evalId))?.progress).toMatchObject({ next: 2, seen: 1, total: 9 });
-    // Its worker dies with a part written and not counted: another begins behind what was counted.
+    // Its worker dies after it wrote a part and before it counted it: another worker begins after the counted part.
     const dying = { ...services, db: failingUpdates(services.db) };
     await expect(Job.step(dying, message(evalId), short())).rejects.toMatchObject({
       code: "storage_unavailable",
@@ -241,13 +242,13 @@ describe("in bounded steps", () => {
     const diff = (deadline: number) =>
       Evaluations.of(stores.store.bucket, silent, rows, { mode: "canonical", deadline });
     expect(await diff(Date.now() + 20_000)).toMatchObject({ documents: 9, verdict: "no_change" });
-    // A call that has no time to read both says so, and what the caller needs to compare them itself.
+    // A call that has no time to read both is refused with everything that the caller needs to compare them itself.
     await expect(diff(Date.now())).rejects.toMatchObject({
       ...{ code: "conflict", details: { reason: "too_long", differs: ["labels"] } },
     });
   });
 
-  test("counters that another version of the code stored are left, and the evaluation begins again", async () => {
+  test("counters that another version of the code stored are ignored, and the evaluation begins again", async () => {
     const gtId = await labels("anew", records);
     const run = await ended("anew", gtId, results);
     const evalId = Evaluation.ownId(run);
@@ -281,7 +282,7 @@ describe("in bounded steps", () => {
 });
 
 describe("what goes", () => {
-  test("a deleted evaluation leaves nothing, and a late message of it does nothing", async () => {
+  test("a deleted evaluation leaves no objects, and a late message has no effect", async () => {
     const gtId = await labels("goes", [{ file: "f 0.png", total: "1.00" }]);
     const run = await ended("goes", gtId, [{ total: "1.00", ...empty }]);
     const evalId = Evaluation.ownId(run);
@@ -304,7 +305,7 @@ describe("what goes", () => {
     expect(await rowOf(Evaluation.ownId(run))).toBeUndefined();
   });
 
-  test("an evaluation whose run is gone fails by name", async () => {
+  test("an evaluation whose run is gone fails with the reason", async () => {
     const gtId = await labels("lost", [{ file: "f 0.png", total: "1.00" }]);
     const evalId = Evaluation.newId();
     const run = { keyId: "alice", runUid: "nowhere", runId: "lost", taskId: "receipt_fields_v1", total: 1 };

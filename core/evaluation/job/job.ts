@@ -34,7 +34,7 @@ export interface Services extends Evaluation.Stores {
 const partDocuments = 400;
 /** Share of a step's time that is reserved for writing the figures and ordering the next step. */
 const reserveShare = 0.4;
-/** How often those who wait are told how far a part has come. */
+/** How often the progress within a part is stored for callers who poll. */
 const tellEveryMs = 2_000;
 
 /**
@@ -81,7 +81,7 @@ function passOvertaken(thrown: unknown): void {
   if (!(thrown instanceof Claim.Overtaken)) throw thrown;
 }
 
-/** Of one step: when no further part is begun, documents per part, and how often the progress is told. */
+/** Limits of a step: when no further part is begun, the documents per part, and how often the progress is stored. */
 interface Limits {
   until: number;
   size: number;
@@ -94,7 +94,7 @@ class Work {
   readonly #log: Log;
   readonly #limits: Limits;
   #toldAt = Date.now();
-  /** As last written. */
+  /** The row as last written. */
   row: Row;
 
   constructor(services: Services, log: Log, row: Row, limits: Limits) {
@@ -169,7 +169,7 @@ class Work {
     return Accumulator.create(task.fields);
   }
 
-  /** Says how far the part has come, now and then. A later worker begins the part again. */
+  /** Stores the progress within the part at times. A later worker begins the part again. */
   async #tell(seen: number): Promise<void> {
     if (Date.now() - this.#toldAt < this.#limits.tellEveryMs) return;
     const { progress } = this.row;
@@ -274,7 +274,7 @@ class Part {
 }
 
 const gone = (reason: "run_deleted" | "unknown_task" | "gt_deleted" | "evaluation_deleted") =>
-  new AppError("not_found", "what was to be measured, or measured by, is gone", { details: { reason } });
+  new AppError("not_found", "the run or its labels are gone", { details: { reason } });
 
 /** The numbers of an item's documents, from 1, that no record labels. */
 function unlabeled(count: number, labeled: readonly { document: number }[]): number[] {

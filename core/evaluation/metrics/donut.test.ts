@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as Donut from "./donut.ts";
 
 describe("Donut's tree-edit accuracy", () => {
-  test("a cent's missing digit costs one character of what the truth weighs", () => {
+  test("a missing digit costs one character of the truth's total weight", () => {
     // Truth: node total 1 and leaf "12.50" 5, so 6; distance 1.
     expect(Donut.accuracy({ total: "12.5" }, { total: "12.50" })).toBeCloseTo(1 - 1 / 6, 14);
     // Two keys: 1 + 4 and 1 + 5 = 11; the second is deleted.
@@ -15,23 +15,24 @@ describe("Donut's tree-edit accuracy", () => {
     // A row: <subtree> 1, nm 1 + "tea" 3, price 1 + "2" 1 = 7. Two rows and `menu`: 15.
     const row = { nm: "tea", price: "2" };
     expect(Donut.accuracy({ menu: [row] }, { menu: [row, row] })).toBeCloseTo(1 - 7 / 15, 14);
-    // One name is another: 1 of 15.
+    // One name differs: 1 of 15.
     const other = { num: "tea", price: "2" };
     expect(Donut.accuracy({ menu: [row, row] }, { menu: [row, other] })).toBeCloseTo(1 - 1 / 15, 14);
   });
 
-  test("more than all that is there is 0, not less", () => {
+  test("a distance larger than the truth's weight gives 0, not less", () => {
     expect(Donut.accuracy({ a: "xxxxxxxxxxxxxxxxxxxx" }, { b: "y" })).toBe(0);
   });
 
-  test("the order of fields is nothing, that of lists counts", () => {
+  test("the order of fields does not matter, the order of lists does", () => {
     const [a, b] = [{ nm: "tea" }, { nm: "milk" }];
     expect(Donut.accuracy({ y: "2", x: "1" }, { x: "1", y: "2" })).toBe(1);
     expect(Donut.accuracy({ menu: [a, b] }, { menu: [b, a] })).toBeLessThan(1);
   });
 
   test("the published evaluator's quirks are kept", () => {
-    // 0 is nothing, "0" is a text; a group beside a text in a list is left out; lists of one are their value.
+    // 0 counts as empty, "0" is a text; a group beside a text in a list is left out; a list of one is the same as its
+    // value.
     expect(Donut.accuracy({ total: 0 }, { total: "0" })).toBe(0);
     expect(Donut.accuracy({ total: [0] }, { total: "0" })).toBe(1);
     expect(Donut.accuracy({ a: ["x", { b: "y" }] }, { a: "x" })).toBe(1);
@@ -44,13 +45,13 @@ describe("Donut's tree-edit accuracy", () => {
     expect(Donut.accuracy({ t: "𝟏𝟐" }, { t: "𝟏𝟑" })).toBeCloseTo(1 - 1 / 3, 14);
   });
 
-  test("where there is no truth, saying nothing is right and saying anything is not", () => {
+  test("for an empty truth, an empty answer is right and any other is wrong", () => {
     expect(Donut.accuracy({}, {})).toBe(1);
     expect(Donut.accuracy({ a: "x" }, { b: null })).toBe(0);
   });
 });
 
-test("of trees that are too large there is no accuracy", () => {
+test("trees that are too large have no accuracy", () => {
   const menu = Array.from({ length: 400 }, (_, i) => ({ a: `${i}`, b: "1", c: "2", d: "3" }));
   expect(Donut.accuracy({ menu }, { menu })).toBeNull();
   expect(Donut.accuracy({ menu: menu.slice(0, 9) }, { menu: menu.slice(0, 9) })).toBe(1);

@@ -5,13 +5,13 @@ import * as Sroie from "./sroie.ts";
 import * as WrittenDate from "./written-date.ts";
 
 describe("SROIE's figures", () => {
-  test("are there where a task has the four fields", () => {
+  test("exist if a task has the four fields", () => {
     const paths = (task: string) => Sroie.pathsOf(Task.get(task)?.fields ?? []);
     expect(paths("receipt_v1")).toEqual(["merchant.name", "date", "merchant.address", "totals.total"]);
     expect(paths("items_light_v1")).toBeNull();
   });
 
-  test("count exact texts, and only what is labelled", () => {
+  test("count exact texts, and only labeled values", () => {
     const values: Record<string, [boolean, string | null, string | null]> = {
       company: [true, "TEO HENG", "TEO HENG"],
       date: [true, "01/02/2018", "01-02-2018"],
@@ -31,7 +31,7 @@ describe("ExtractBench's value F1", () => {
   const counts = (answer: unknown, truth: unknown, columns: string[] = []) =>
     ExtractBench.counts(answer, truth, () => columns);
 
-  test("counts every scalar on both sides, with null for what is left out", () => {
+  test("counts every scalar on both sides, with null for missing ones", () => {
     const truth = { shop: "A  B", date: "2031-05-24", tip: null, total: "5" };
     const answer = { shop: "A B ", date: "May 24, 2031", total: "6", more: "x" };
     // shop, date and tip of five names.
@@ -54,7 +54,7 @@ describe("ExtractBench's value F1", () => {
         { n: "egg", p: "1" },
       ],
     };
-    // tea/2 whole, milk's name: 3 of 4 and of 6.
+    // Right: both cells of tea/2, and milk's name: 3 of 4 and of 6.
     expect(counts(answer, truth)).toEqual({ correct: 3, expected: 4, predicted: 6 });
     expect(ExtractBench.f1(counts(answer, truth))).toBeCloseTo((2 * 3) / 10, 14);
     expect(counts({ items: [{ n: "x" }] }, { items: [] }, ["n", "p"])).toEqual({
@@ -80,7 +80,7 @@ describe("ExtractBench's value F1", () => {
         { n: "y", tags: [{ k: "1" }] },
       ],
     };
-    // n; of two tags one. The second row's cell and tag have no partner.
+    // Right: n, and one of two tags. The second row's cell and tag have no partner.
     expect(counts(answer, truth)).toEqual({ correct: 2, expected: 3, predicted: 5 });
   });
 

@@ -54,7 +54,7 @@ export function of({ layout, labels, answer, lists }: Comparison): Pair {
   return { truth, prediction };
 }
 
-/** The first given value that is accepted; if it is null, whether the label allows that decides. */
+/** The first given value that is accepted; if it is null, it counts as accepted only if the label allows it. */
 function chosen(label: Labelled | undefined, given: readonly (string | null)[]): string | null {
   if (label?.kind !== "value") return null;
   if (label.orAbsent && (given[0] ?? null) === null) return null;

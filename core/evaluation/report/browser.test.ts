@@ -57,7 +57,7 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
     const { evaluation, samples } = measured(Task.get("receipt_v1")?.fields ?? [], papers);
     folder = await fs.mkdtemp(join(tmpdir(), "ocrlty-report-"));
     const file = join(folder, "report.html");
-    // One of four is not there.
+    // One picture of four is missing.
     const pictures = {
       of: async (indexes: readonly number[]) =>
         Promise.all(
@@ -82,7 +82,7 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
     `(() => { const one = document.getElementById("${id}"); one.value = ${JSON.stringify(value)};
       one.dispatchEvent(new Event("input")); return ${told}; })()`;
 
-  test("its filter finds values, the keys reach it, it asks for nothing and no value becomes code", async () => {
+  test("its filter finds values, works with the keyboard, makes no requests, and no value becomes code", async () => {
     const page = await browser.page();
     await page.goto(url);
     // By hand. Numbers from 0 to 59; 19, 39 and 59 have no answer. 20 can be divided by 3, of which 39 has no answer: 19 have
@@ -104,7 +104,7 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
     );
     expect(await page.evaluate(told)).toBe("15 values in 15 of 29 receipts");
     expect(await page.evaluate("document.title")).toBe("night: how good it was");
-    // Of the 29 receipts 0, 3, 4, …: 3, 15, 27, 51 have no picture.
+    // Of the 29 receipts (0, 3, 4, …), 3, 15, 27 and 51 have no picture.
     const drawn = `[...document.images].map((one) => one.complete && one.naturalHeight)`;
     expect(await page.evaluate(drawn)).toEqual(Array.from({ length: 25 }, () => 600));
     expect(await page.evaluate(`document.querySelectorAll("article .nothing").length`)).toBe(4);
@@ -119,7 +119,7 @@ describe.skipIf(Chromium.program === undefined)("a report that is opened from a 
         const page = await browser.page({ width, height: 844, dark });
         await page.goto(url);
         expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
-        // A field's name is not broken into its letters to make room for the figures.
+        // A field's name is not broken letter by letter to make room for the figures.
         const lines = `Math.max(...[...document.querySelectorAll("#fields th code")].map((one) => one.getClientRects().length))`;
         expect(await page.evaluate(lines)).toBeLessThanOrEqual(2);
         expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(

@@ -21,7 +21,7 @@ const put = (rel: string, body: Uint8Array) =>
 const ofRun = (runUid: string, until = soon()) =>
   Pictures.ofRun({ db: stores.db, bucket: stores.store.bucket }, silent, { runUid }, until);
 
-/** The camera's secrets in every place that a JPEG has for them. */
+/** Private data of the camera in every place that a JPEG has for it. */
 const told = async (width: number, height: number): Promise<Buffer> => {
   const noise = Buffer.alloc(width * height * 3);
   for (let i = 0, state = 7; i < noise.length; i += 1) {
@@ -47,7 +47,7 @@ test("a thumbnail is an upright JPEG of 600 pixels and 60 KB at most, without wh
     expect(Buffer.from(one.jpeg).includes(secret), secret).toBe(false);
   const { width, height, exif, icc, xmp, format } = await sharp(one.jpeg).metadata();
   expect([format, exif, icc, xmp]).toEqual(["jpeg", undefined, undefined, undefined]);
-  // Stored lying, and turned by its orientation.
+  // The picture is stored on its side, and turned by its orientation.
   expect(height).toBeGreaterThan(width);
   expect(height).toBeLessThanOrEqual(600);
   // A receipt keeps all of its 600 pixels; a small picture is not enlarged.
@@ -60,7 +60,7 @@ test("a thumbnail is an upright JPEG of 600 pixels and 60 KB at most, without wh
   expect(await sharp(tall.jpeg).metadata()).toMatchObject({ width: 200, height: 600 });
 });
 
-test("pictures are those that the run keeps and those under the data root; each other says why it is missing", async () => {
+test("pictures are those that the run keeps and those under the data root; every other one has the reason why it is missing", async () => {
   const bytes = await picture(1, "png");
   const items = [
     { sourceKind: "upload" as const, objectKey: "inputs/uploads/alice/x", kept: true },
@@ -81,14 +81,14 @@ test("pictures are those that the run keeps and those under the data root; each 
   const found = await pictures?.of([7, 6, 5, 4, 3, 2, 1, 0]);
   const kinds = found?.map((one) => ("missing" in one ? one.missing : "jpeg"));
   const damaged = "the picture is damaged or cut off";
-  const gone = "it was removed or replaced since it was read";
+  const gone = "it was removed or replaced after it was read";
   expect(kinds).toEqual([
     ...["it was not kept", expect.stringMatching(/read are JPEG/), damaged, "it was not kept"],
     ...[gone, gone, "jpeg", "jpeg"],
   ]);
   expect(pictures?.cut).toBe(false);
 
-  // Once the time is over no picture is begun, and the report is to be made anew.
+  // Once the time is over no picture is begun, and the next call makes the report again.
   const late = await ofRun(run.runUid, Date.now() - 1);
   expect(await late?.of([0, 1])).toEqual([0, 1].map(() => ({ missing: "there was no time left for it" })));
   expect(late?.cut).toBe(true);
@@ -96,7 +96,7 @@ test("pictures are those that the run keeps and those under the data root; each 
   expect(await ofRun(other.runUid)).toBeUndefined();
 });
 
-test("a picture whose time is over while it is decoded is left, and the decoder serves the next", async () => {
+test("a picture whose time is over while it is decoded is left out, and the decoder continues with the next", async () => {
   const hundred = sharp({ create: { width: 9_000, height: 9_000, channels: 3, background: "#fff" } });
   const bytes = await hundred.png({ compressionLevel: 1 }).toBuffer();
   const startedAt = Date.now();

@@ -14,10 +14,10 @@ interface Stores {
   bucket: Bucket.Bucket;
 }
 
-/** Thumbnails of items, asked for by their indexes, in the same order. */
+/** Returns the thumbnails of items by their indexes, in the same order. */
 export interface Pictures {
   of(indexes: readonly number[]): Promise<Thumbnail.Thumbnail[]>;
-  /** Some pictures are missing only because the time was over. */
+  /** True if some pictures are missing only because the time was over. */
   readonly cut: boolean;
 }
 
@@ -55,7 +55,7 @@ export async function ofRun(
         const following = indexes[i + 1];
         if (following !== undefined) {
           next = load(following);
-          // Told where it is awaited.
+          // The error is thrown where the promise is awaited.
           next.catch(() => undefined);
         }
         const late = Date.now() >= until;
@@ -73,7 +73,7 @@ interface Place {
   etag: string | null;
 }
 
-/** Where the pictures are, by the indexes of their items; of one that may go before the run does there is none. */
+/** The places of pictures, by the indexes of their items; pictures that may be removed before the run have none. */
 async function placesOf(
   db: Database.Db,
   run: RunRow,
@@ -95,7 +95,7 @@ async function placesOf(
   );
 }
 
-/** The bytes of a picture, or why there are none. @throws AppError `storage_unavailable`. */
+/** The bytes of a picture, or the reason why there are none. @throws AppError `storage_unavailable`. */
 async function loaded(
   bucket: Bucket.Bucket,
   log: Log,
@@ -106,7 +106,7 @@ async function loaded(
   if (Date.now() >= until) return outOfTime;
   try {
     const bytes = await Source.reload(bucket, log, place);
-    return bytes ?? { missing: "it was removed or replaced since it was read" };
+    return bytes ?? { missing: "it was removed or replaced after it was read" };
   } catch (thrown) {
     if (thrown instanceof AppError && !thrown.retry) return { missing: thrown.message };
     throw thrown;

@@ -11,11 +11,11 @@ import type { Receipt, Worst } from "./worst.ts";
 const receiptBytes = 12_000;
 const nameLength = 120;
 
-/** Where pictures come from, or why there are none. */
+/** The source of pictures, or the reason why there are none. */
 export type Given = Pick<Pictures.Pictures, "of"> | "not_wanted" | "not_kept";
 
 const without = {
-  not_wanted: "This report was asked for without pictures.",
+  not_wanted: "This report was made without pictures, as requested.",
   not_kept: "This report has no pictures: the run did not keep its inputs (persist_inputs).",
 } as const;
 
@@ -54,10 +54,10 @@ function receiptOf(receipt: Receipt, place: number, picture: Html | undefined): 
   }</article>`;
 }
 
-/** A picture as part of the file, or in its place why it is not there. */
+/** A picture as part of the file, or the reason why it is missing. */
 function pictureOf(one: Thumbnail.Thumbnail, { sample }: Receipt): Html {
   if ("missing" in one) return html`<p class="nothing">No picture: ${Text.shown(one.missing)}.</p>`;
-  // Nothing else becomes part of the file.
+  // Only a small JPEG becomes part of the file.
   const isJpeg = one.jpeg[0] === 0xff && one.jpeg[1] === 0xd8 && one.jpeg.length <= Thumbnail.maxBytes;
   if (!isJpeg) return pictureOf({ missing: "its thumbnail cannot be shown" }, { sample } as Receipt);
   const data = Buffer.from(one.jpeg).toString("base64");
@@ -91,7 +91,7 @@ async function shownOf(
   if (typeof given === "string") return { shown: of([]), left: 0 };
   const pictures = await given.of(receipts.map(({ sample }) => sample.index));
   const plain = of(receipts.map(() => full)).reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
-  // For the filter, and the names of receipts without an answer.
+  // Bytes that are reserved for the filter, and for the names of receipts without an answer.
   let left = room - plain - 40_000;
   const fitting = pictures.map((one, i) => {
     const bytes = Buffer.byteLength(pictureOf(one, receipts[i] as Receipt).text);
@@ -104,7 +104,7 @@ async function shownOf(
 
 /**
  * The worst receipts, each with its values as labeled and as read.
- * @param room - bytes that all of it may take; a picture that does not fit is left out, and says so.
+ * @param room - the most bytes of the whole section; a picture that does not fit is replaced by a note.
  * @throws what the pictures throw.
  */
 export async function receipts(worst: Worst, room: number, given: Given): Promise<Html> {

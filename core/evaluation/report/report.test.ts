@@ -12,7 +12,7 @@ const fields: Field[] = [
 ];
 const attack = `</script><script>alert(1)</script><img src=x onerror="alert('2')">&amp;`;
 
-test("values, names and fields are shown as text, whatever they hold; what cannot be seen is shown by its number", async () => {
+test("values, names and fields are shown as text, whatever they contain; invisible characters are shown by their numbers", async () => {
   const { evaluation, samples } = measured(fields, [
     {
       file: `${attack}.png`,
@@ -39,11 +39,11 @@ test("values, names and fields are shown as text, whatever they hold; what canno
   expect(html.match(/<script/g)).toHaveLength(1);
   expect(html.split("&lt;/script&gt;&lt;script&gt;alert(1)").length).toBeGreaterThan(10);
   expect(html).toContain("x⟨U+202E⟩gnp⟨U+0000⟩\ufffd");
-  // Right by what it means, and printed otherwise.
+  // Right by its meaning, but printed in another form.
   expect(html).toContain("matched, printed otherwise");
 });
 
-test("what it cost stands beside how good it was, in one line; dollars are an estimate", async () => {
+test("the cost is shown with the accuracy in one line; dollars are an estimate", async () => {
   const paper = { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } };
   const { evaluation, samples } = measured(fields, [paper, { ...paper, result: { total: "1.00" } }]);
   const html = await Report.of(evaluation, each(samples));
@@ -57,7 +57,7 @@ test("what it cost stands beside how good it was, in one line; dollars are an es
   expect(without).not.toContain("estimate");
 });
 
-test("right documents are counted among the judged, and a field that is labeled as unreadable alone has its line", async () => {
+test("right documents are counted among the judged ones, and a field that is only labeled as unreadable has its row", async () => {
   const unreadable = { file: "b.png", labels: { total: "?" }, result: { total: "2.00" } };
   const right = { file: "a.png", labels: { shop: "A" }, result: { shop: "A" } };
   const { evaluation, samples } = measured(fields, [right, unreadable]);
@@ -69,7 +69,7 @@ test("right documents are counted among the judged, and a field that is labeled 
   expect(html).toMatch(/<code>total<\/code>.*<td[^>]*>0, 1<\/td>/s);
 });
 
-test("a value labeled as unreadable is shown and is no mistake, and one of a thing is in the singular", async () => {
+test("a value labeled as unreadable is shown and is no mistake, and a count of one has a singular noun", async () => {
   const paper = { file: "a.png", labels: { shop: "A", total: "?" }, result: { shop: "B", total: "2.00" } };
   const only = { file: "b.png", labels: { shop: "A", total: "?" }, result: { shop: "A", total: "2.00" } };
   const { evaluation, samples } = measured(fields, [paper, only]);
@@ -80,7 +80,7 @@ test("a value labeled as unreadable is shown and is no mistake, and one of a thi
   expect(html.match(/class="bad"/g)).toHaveLength(1);
 });
 
-test("rows of the answer are told from rows of the paper, and all values that are right are shown", async () => {
+test("rows of the answer are distinguished from rows of the paper, and all accepted values are shown", async () => {
   const paper = {
     file: "a.png",
     labels: { total: { any: ["0", null] }, items: [{ name: "Tea" }, { name: "Milk" }] },
@@ -95,7 +95,7 @@ test("rows of the answer are told from rows of the paper, and all values that ar
   );
 });
 
-test("an uncorrected draft and ambiguous labels are said", async () => {
+test("an uncorrected draft and ambiguous labels are mentioned", async () => {
   const paper = { file: "a.png", labels: { total: "35.000" }, result: { total: "35.000" } };
   const { evaluation, samples } = measured(fields, [paper]);
   const of = (gt_from_run_id: string | null) => Report.of({ ...evaluation, gt_from_run_id }, each(samples));
@@ -109,7 +109,7 @@ test("an uncorrected draft and ambiguous labels are said", async () => {
   );
 });
 
-test("nothing in it has an address elsewhere, and its policy allows its own script alone", async () => {
+test("it has no address of another host, and its policy allows only its own script", async () => {
   const { evaluation, samples } = measured(fields, [
     { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
   ]);
@@ -122,11 +122,11 @@ test("nothing in it has an address elsewhere, and its policy allows its own scri
   expect(policy).toBe(
     `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`,
   );
-  // Every link has its section.
+  // Every link leads to its section.
   for (const [, id] of html.matchAll(/href="#([\w-]+)"/g)) expect(html).toContain(`id="${id}"`);
 });
 
-test("the worst fifty of many are shown, worst first; those without an answer are named apart", async () => {
+test("the worst fifty of many are shown, worst first; receipts without an answer are listed separately", async () => {
   // Of receipt i, i of 100 rows are wrong.
   const verdict = (row: number, wrong: boolean): Wire.Sample["verdicts"][number] => ({
     ...{ field: "items[].name", path: `items[${row}].name`, expected: "a", predicted: wrong ? "b" : "a" },
@@ -148,7 +148,7 @@ test("the worst fifty of many are shown, worst first; those without an answer ar
   expect(html).toContain("98 of 100 scored values are not right (2.0 % right)");
 });
 
-test("it has at most 5 MB, whatever values and pictures hold; pictures that do not fit are left out", async () => {
+test("it has at most 5 MB, however large values and pictures are; pictures that do not fit are left out", async () => {
   const long = "<".repeat(50_000);
   const papers = Array.from({ length: 60 }, (_, i) => ({
     file: `${i}.png`,
@@ -156,7 +156,7 @@ test("it has at most 5 MB, whatever values and pictures hold; pictures that do n
     result: { shop: "b", total: "1", items: [] },
   }));
   const { evaluation: few, samples } = measured(fields, papers);
-  // More slices than any evaluation has, so that there is not room for all.
+  // More slices than any evaluation has, so that there is no room for all pictures.
   const slices = Array.from({ length: 4_000 }, (_, i) => ({
     ...(few.slices[0] as (typeof few.slices)[number]),
     ...{ dimension: `tags.${i % 200}`, value: long },
@@ -185,7 +185,7 @@ test("it has at most 5 MB, whatever values and pictures hold; pictures that do n
     expect(await of(bad)).not.toContain("<img ");
 });
 
-test("ten thousand documents of long texts make no larger a report", async () => {
+test("ten thousand documents with long texts make the report no larger", async () => {
   const { evaluation } = measured(fields, [{ file: "a", labels: { total: "1" }, result: { total: "1" } }]);
   const long = "\u202e<b>".repeat(500);
   const verdict: Wire.Sample["verdicts"][number] = {
@@ -207,7 +207,7 @@ test("ten thousand documents of long texts make no larger a report", async () =>
   expect(many).toBeLessThan(300_000);
 });
 
-test("a picture that is not there leaves its place with the reason, as text", async () => {
+test("a missing picture is replaced by the reason, as text", async () => {
   const { evaluation, samples } = measured(fields, [
     { file: "a.png", labels: { total: "1.00" }, result: { total: "2.00" } },
   ]);

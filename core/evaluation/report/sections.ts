@@ -6,10 +6,10 @@ import { table } from "./table.ts";
 import * as Text from "./text.ts";
 
 /*
- * The sections of a report, but for its receipts.
+ * The sections of a report, except its receipts.
  */
 
-/** Values of a dimension that are shown, those of most documents first. */
+/** The most values of a dimension that are shown, those with most documents first. */
 const shownSlices = 20;
 /** Longest name of a file, a merchant, a tag. */
 const nameLength = 120;
@@ -23,7 +23,7 @@ const tile = (title: string, share: number | null, ends: readonly number[] | nul
     ends,
   )}</small><span>${about}</span></dd></div>`;
 
-/** What the run cost beside how good it was, in one line. */
+/** The run's cost and accuracy in one line. */
 function inShort({ summary, cost }: Given): Html | undefined {
   if (cost === null) return undefined;
   const { latency_ms: latency, cost_usd: usd, right_documents_per_usd: worth } = cost;
@@ -97,7 +97,7 @@ function draft({ run_id, gt_from_run_id: from }: Draft): Html | undefined {
   }</p>`;
 }
 
-/** How many documents there are, and how many of them say anything. */
+/** How many documents there are, and how many of them are judged. */
 function labeledDocuments(summary: Schema.Figures["summary"]): string {
   const { documents, documents_judged: judged, answered } = summary;
   const silent = documents - judged;
@@ -283,7 +283,7 @@ const reasons = {
   ...{ duplicate: "another record names the same picture", several_items: "several items could be meant" },
 } as const;
 
-/** Labels that say less than they seem to. */
+/** Labels that can be read in several ways. */
 export function ambiguous(found: Schema.AmbiguousLabels | null): Html | undefined {
   if (found === null || found.count === 0) return undefined;
   const { count, first } = found;

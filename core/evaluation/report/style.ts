@@ -1,4 +1,4 @@
-/** The style of a report: light or dark as the reader's system is set, from a width of 320 pixels on. */
+/** The style of a report: light or dark like the reader's system, for widths from 320 pixels on. */
 export const style = `:root {
   color-scheme: light dark;
   --bg: light-dark(#fff, #14171a);

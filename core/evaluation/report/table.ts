@@ -11,8 +11,8 @@ interface Column {
 type Cell = Html | string;
 
 /**
- * A table in a frame that scrolls by itself, also by the keys: the page never becomes wider than the screen. The first
- * cell of a row is its heading.
+ * A table in a frame with its own scrolling, also by keyboard, so that the page is never wider than the screen. The
+ * first cell of a row is its heading.
  */
 export function table(name: string, columns: readonly Column[], rows: readonly (readonly Cell[])[]): Html {
   const of = (i: number) => (columns[i]?.numbers ? html` class="n"` : undefined);

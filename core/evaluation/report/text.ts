@@ -2,7 +2,7 @@ import { type Html, html } from "#core/html";
 
 /* Texts and numbers of a report. Values come from papers, models and labels, and are always shown as plain text. */
 
-/** Characters that are not seen, or turn the text around them: each is shown by its number. */
+/** Characters that are invisible or change the direction of text; each is shown by its number. */
 const hidden =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
@@ -19,11 +19,11 @@ export function shown(text: string, most = 300): string {
     .replace(hidden, (each) => `⟨U+${each.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
-/** A value as printed; null is words in another type, which no value can be taken for. */
+/** A value as printed; null is shown in words in another typeface, so that it cannot be mistaken for a value. */
 export const value = (text: string | null): Html =>
   text === null ? html`<span class="none">no value</span>` : html`<bdi class="value">${shown(text)}</bdi>`;
 
-/** All values that are right, as printed. */
+/** All accepted values, as printed. */
 export const values = (all: readonly (string | null)[]): Html =>
   html`${all.map((text, i) => [i > 0 ? html` <span class="none">or</span> ` : "", value(text)])}`;
 
@@ -37,11 +37,11 @@ export const interval = (ends: readonly number[] | null): string =>
 /** A count with blanks between thousands. */
 export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
-/** A count with its noun, and what agrees with it. */
+/** A count with its noun, and a verb that agrees with it. */
 export const counted = (n: number, one: string, several: string): string =>
   `${count(n)} ${n === 1 ? one : several}`;
 
-/** A number with four digits that count. */
+/** A number with four significant digits. */
 export const number = (n: number | null, unit = ""): string =>
   n === null ? "–" : `${Number(n.toPrecision(4))}${unit}`;
 

@@ -5,12 +5,15 @@ import { squared } from "#core/image/pixel-shape";
 /** A small JPEG, or why there is none, in words for the reader of a report. */
 export type Thumbnail = { jpeg: Uint8Array } | { missing: string };
 
-/** A thumbnail may have so many bytes. */
+/** The most bytes of a thumbnail. */
 export const maxBytes = 61_440;
-/** Time for one picture; decoding one with the pixels of a phone's camera takes a tenth of it. */
+/** The time for one picture; decoding a phone's photo takes a tenth of it. */
 const limitMs = 3_000;
 
-/** Tried in this order until one is small enough: long side in pixels, and JPEG quality. Noise is by the last. */
+/**
+ * Tried in this order until one is small enough: long side in pixels, and JPEG quality. With the last one even pure
+ * noise is small enough.
+ */
 const tries = [
   [600, 75],
   [600, 55],
@@ -19,9 +22,9 @@ const tries = [
 ] as const;
 
 /**
- * The first page as a JPEG, upright, long side 600 and 60 KB at most, without EXIF, XMP or a color profile: it is encoded
- * anew. It is decoded in the decoder's process, which is killed when its time is over.
- * @param options.until - epoch milliseconds at which it has to be there.
+ * The first page as a JPEG, upright, long side 600 and 60 KB at most, without EXIF, XMP or a color profile: it is
+ * encoded again. It is decoded in the decoder's process, which is killed when its time is over.
+ * @param options.until - epoch milliseconds by which it must be finished.
  */
 export async function of(bytes: Uint8Array, { until }: { until: number }): Promise<Thumbnail> {
   const signal = AbortSignal.timeout(Math.max(0, Math.min(limitMs, until - Date.now())));
@@ -41,7 +44,10 @@ export async function of(bytes: Uint8Array, { until }: { until: number }): Promi
   }
 }
 
-/** Pixels of the page when its long side has this many; never more than it has. A "token" of a patch of 1 is a pixel. */
+/**
+ * The page's number of pixels if its long side has this many, but at most its own. A "token" of a patch of 1 is a
+ * pixel.
+ */
 function pixelsOf(page: Document.Page, longSide: number): number {
   const { width, height } = squared(page.width, page.height, page.pixelAspect);
   const isDrawn = page.unit === "points";

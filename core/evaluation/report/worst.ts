@@ -10,7 +10,7 @@ const shownValues = 100;
 export interface Receipt {
   sample: Omit<Wire.Sample, "verdicts">;
   mistakes: number;
-  /** Values that are scored, and all that are compared, with those labeled as unreadable. */
+  /** The number of scored values, and of all compared values, including those labeled as unreadable. */
   scored: number;
   compared: number;
   /** Its share of right values, 0 to 1. */
@@ -27,8 +27,8 @@ const worse = (a: Receipt, b: Receipt): number =>
   a.sample.document - b.sample.document;
 
 /**
- * Keeps the worst receipts, and the first names of those without an answer: these have nothing to look at, and many
- * of them would hide the others. Memory holds only what is kept.
+ * Keeps the worst receipts, and the first names of those without an answer: these have no values to show, and many of
+ * them would hide the others. Memory holds only what is kept.
  */
 export class Worst {
   readonly #receipts: Receipt[] = [];

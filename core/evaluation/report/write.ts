@@ -12,7 +12,7 @@ interface Stores {
   bucket: Bucket.Bucket;
 }
 
-/** With pictures: those of the worst receipts, if the run kept its inputs. */
+/** Whether to show pictures of the worst receipts, if the run kept its inputs. */
 interface How {
   pictures: boolean;
   /** Epoch milliseconds at which the call has to answer. */
@@ -23,9 +23,9 @@ interface How {
 const reserveMs = 6_000;
 
 /**
- * The report of an evaluation, made by the first call that asks for it and never again, unless the time was over before
- * all of its pictures were there: that one is made anew by the next call. Its thumbnails are in the file and nowhere else.
- * @returns where it lies. It goes with the evaluation, and so with the run.
+ * The report of an evaluation, made by the first call that requests it. It is made again by the next call only if the
+ * time was over before all of its pictures were ready. Its thumbnails are only in the file.
+ * @returns its key. It is removed with the evaluation, and so with the run.
  * @throws AppError `conflict` while there are no figures (`eval_not_ended`, `eval_failed`); `not_found` when it was deleted
  *   meanwhile; `storage_unavailable`.
  */
@@ -40,10 +40,10 @@ export async function write(stores: Stores, log: Log, row: Evaluation.Row, how: 
   const body = await of(evaluation, Samples.of(bucket, log, evaluation.samples_ref), given);
   const rel = kept?.cut ? Place.report(row, "cut") : whole;
   const object = { body, contentType: "text/html; charset=utf-8" };
-  // Where another call was first, its report says the same.
+  // If another call was first, its report has the same content.
   await (kept?.cut ? Bucket.replace(bucket, log, rel, object) : Bucket.put(bucket, log, rel, object));
   if (await Evaluation.isThere(db, row.evalId)) return rel;
-  // Deleted while it was made: nothing of it may stay.
+  // The evaluation was deleted while the report was made, so the report must not stay.
   await Bucket.remove(bucket, log, rel);
   throw new AppError("not_found", "the evaluation was deleted", { param: "eval_id" });
 }

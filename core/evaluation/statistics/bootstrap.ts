@@ -61,7 +61,7 @@ function percentiles(values: Float64Array): Statistics.Interval | null {
 
 /**
  * Of fewer documents, percentiles of a bootstrap are too narrow (T. Hesterberg, What Teachers Should Know About the
- * Bootstrap, The American Statistician 69(4), 2015, section 4): of one document they have no width at all.
+ * Bootstrap, The American Statistician 69(4), 2015, section 4): for one document they have no width at all.
  */
 const fewDocuments = 10;
 
@@ -79,7 +79,7 @@ export function shares(
     figures.map(({ of }) => of),
   );
   const flat = found.map((interval) => interval !== null && interval[0] === interval[1]);
-  // How many documents have the figure; no further than what decides.
+  // How many documents have the figure; counting stops at the number that matters.
   const counts = new Uint32Array(figures.length);
   const open = new Set(figures.keys());
   for (const row of rowsOf(matrix)) {

@@ -42,7 +42,7 @@ describe("intervals and tests", () => {
     expect(Statistics.holm([])).toEqual([]);
   });
 
-  test("the fewest pairs that can say anything are 6 for one field and 9 for eight", () => {
+  test("the fewest pairs for a verdict are 6 for one field and 9 for eight", () => {
     expect([1, 2, 8, 20].map(Statistics.leastDiscordant)).toEqual([6, 7, 9, 10]);
     for (const m of [1, 8, 20]) {
       const least = Statistics.leastDiscordant(m);
@@ -73,7 +73,7 @@ describe("the bootstrap", () => {
   }
   const mean: Bootstrap.Figure = (sums) => (sums[0] ?? 0) / (sums[1] ?? 1);
 
-  test("is the same every time, and covers what theory says of a share of 30 in 100", () => {
+  test("is the same every time, and agrees with theory for a share of 30 in 100", () => {
     const shares = Array.from({ length: 100 }, (_, i) => (i < 30 ? 1 : 0));
     const [interval] = Bootstrap.intervals(matrixOf(shares), [mean]);
     expect(Bootstrap.intervals(matrixOf(shares), [mean])).toEqual([interval]);
@@ -82,7 +82,7 @@ describe("the bootstrap", () => {
     expect(interval?.[1]).toBeCloseTo(0.39, 1.5);
   });
 
-  test("of nothing is null, and draws that say nothing are left out", () => {
+  test("of no documents is null, and draws in which the figure is undefined are left out", () => {
     expect(Bootstrap.intervals(matrixOf([]), [mean])).toEqual([null]);
     const found = Bootstrap.intervals(matrixOf([0, 1]), [(sums) => (sums[0] === 0 ? null : 1), () => null]);
     expect(found).toEqual([[1, 1], null]);
@@ -95,24 +95,24 @@ describe("the bootstrap", () => {
     };
 
     test("is Wilson's, each document one trial, for few documents and for documents that are all alike", () => {
-      // One perfect document says that the share is over 1/(1 + 1.96²) = 0.2065, and not that it is 1.
+      // One perfect document shows only that the share is over 1/(1 + 1.96²) = 0.2065.
       expect(interval([1])).toEqual([expect.closeTo(1 / (1 + 3.841458821), 6), 1]);
       expect(interval([1, 0.9])).toEqual(Statistics.wilson(1.9, 2));
       expect(interval(Array(40).fill(1))).toEqual(Statistics.wilson(40, 40));
       expect(interval(Array(40).fill(0.5))).toEqual(Statistics.wilson(20, 40));
     });
 
-    test("is the bootstrap's from ten documents on that have the figure", () => {
+    test("is the bootstrap's if at least ten documents have the figure", () => {
       const values = Array.from({ length: 10 }, (_, i) => i / 10);
       expect(interval(values)).toEqual(Bootstrap.intervals(matrixOf(values), [mean])[0]);
-      // Of these documents nine have it: where the counter is 0, it is 0/0.
+      // Nine of these documents have the figure: with a counter of 0 it is 0/0.
       const some: Bootstrap.Figure = (sums) => (sums[0] === 0 ? null : mean(sums));
       expect(interval(values, some)).toEqual(Statistics.wilson((4.5 / 10) * 9, 9));
       expect(interval(values, () => null)).toBeNull();
       expect(interval([])).toBeNull();
     });
 
-    test("holds the share that 3, 5 and 9 documents are drawn from in nine of ten cases, which percentiles do not", () => {
+    test("contains the true share for 3, 5 and 9 documents in nine of ten cases, which percentiles do not", () => {
       const draw = Random.generator(11);
       const [trials, share] = [1_000, 0.8];
       for (const documents of [3, 5, 9]) {
@@ -136,7 +136,7 @@ describe("the bootstrap", () => {
     });
   });
 
-  test("95 of 100 intervals hold the share that 60 documents are drawn from", () => {
+  test("95 of 100 intervals contain the true share for 60 documents", () => {
     const draw = Random.generator(7);
     let holds = 0;
     for (let trial = 0; trial < 100; trial += 1) {

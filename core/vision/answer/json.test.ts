@@ -68,7 +68,7 @@ describe("extractJson", () => {
     expect(extractJson('{"a":"x","b":["a","a"],"c":"a"}').ok).toBe(true);
   });
 
-  test("no digit of a number is altered: what JavaScript cannot hold stays text", () => {
+  test("no digit of a number is altered: numbers that JavaScript cannot represent stay text", () => {
     const value =
       '{"a":9007199254740993,"b":0.1234567890123456789,"c":1e999,"d":12.50,"e":-3,"f":1e3,"g":[123456789012345678901]}';
     expect(extractJson(value)).toEqual({
@@ -121,7 +121,7 @@ describe("extractJson", () => {
     );
   });
 
-  test("no cut-off object is ever taken for a whole one", () => {
+  test("an incomplete object is never taken for a complete one", () => {
     const whole = JSON.stringify({
       total: "12.00",
       items: [
@@ -232,7 +232,7 @@ describe("what models print around the answer", () => {
   });
 });
 
-describe("an otherwise whole object is repaired, which is recorded", () => {
+describe("an otherwise complete object is repaired, and the repair is recorded", () => {
   test.each([
     ["trailing_commas", '{"total":"1",}', { total: "1" }],
     ["trailing_commas", '{"a":[{"b":"x" ,\n},\n],\n}', { a: [{ b: "x" }] }],
@@ -254,7 +254,7 @@ describe("an otherwise whole object is repaired, which is recorded", () => {
   );
 });
 
-describe("hostile answers take time in proportion to their length", () => {
+describe("the time for hostile answers is proportional to their length", () => {
   const length = 100_000;
   test.each<[string, string]>([
     ["opening braces", "{".repeat(length)],

@@ -3,7 +3,10 @@ import { describe, expect, test } from "vitest";
 import { salvage } from "#core/vision/answer/salvage";
 import { receipt } from "#test/support/model-server/vllm";
 
-/** Everything in `part` stands in `whole` too, at the same place; of lists the first entries, each of them whole. */
+/**
+ * True if everything in `part` is also in `whole`, at the same place; lists have the first entries, each of them
+ * complete.
+ */
 function isBeginningOf(part: unknown, whole: unknown, inList = false): boolean {
   if (Array.isArray(whole)) {
     if (!Array.isArray(part) || part.length > whole.length || (inList && part.length < whole.length))
@@ -42,7 +45,7 @@ describe.each([
   ["anything JSON can be", JSON.stringify(tricky)],
   ["behind prose and a fence", `Here it is:\n\`\`\`json\n${JSON.stringify(receipt(2))}\n\`\`\``],
   ["behind a thought", `<think>\nIt shows {"total": ...}.\n</think>\n${JSON.stringify(receipt(2))}`],
-])("%s, broken off at every byte", (_name, text) => {
+])("%s, cut off at every byte", (_name, text) => {
   const from = text.indexOf("{", text.indexOf("</think>") + 1);
   const whole: unknown = JSON.parse(text.slice(from, text.lastIndexOf("}") + 1));
   const bytes = Buffer.from(text);
@@ -53,7 +56,7 @@ describe.each([
       const kept = salvage(bytes.subarray(0, length).toString("utf8"));
       if (kept === undefined) continue;
       expect(isBeginningOf(kept.value, whole), `at ${length}`).toBe(true);
-      // More text never takes back what was there.
+      // More text never removes values that were found before.
       expect(kept.rows, `at ${length}`).toBeGreaterThanOrEqual(rows);
       rows = kept.rows;
     }
@@ -61,7 +64,7 @@ describe.each([
   });
 });
 
-test("every row that has ended is kept, and the list that breaks off is named", () => {
+test("every complete row is kept, and the incomplete list is named", () => {
   const text = JSON.stringify(receipt(9));
   const end = text.indexOf('{"name":"ARTIKEL F185');
   for (const cut of [end - 1, end, end + 1, end + 40]) {
@@ -71,7 +74,7 @@ test("every row that has ended is kept, and the list that breaks off is named", 
   }
 });
 
-test("an answer that breaks off after a list marks no list, and nested lists have their path", () => {
+test("an answer that is cut off after a list names no incomplete list; nested lists have their path", () => {
   const text = JSON.stringify(receipt(3));
   expect(salvage(text.slice(0, -30))).toMatchObject({ rows: 3, brokenList: undefined });
   expect(salvage('{"a":{"b":[{"x":1},{"x":2},{"x"')).toEqual({
@@ -92,7 +95,7 @@ test.each([
   ['{"a": {"b": "x", "c": {', { a: { b: "x" } }],
   ['{"a": ["x", "y', { a: ["x"] }],
   ['{"n": 9007199254740993, "m": 0', { n: "9007199254740993" }],
-])("%s keeps what is whole", (text, value) => {
+])("%s keeps the complete parts", (text, value) => {
   expect(salvage(text)?.value).toEqual(value);
 });
 
@@ -108,7 +111,7 @@ test.each([
   ['{"a": 1,591,600, "b', "no JSON"],
   ['{"a": [1}, "b', "brackets that do not match"],
   [`{"a": ${"[".repeat(80)}1, `, "too deep"],
-])("%s is not taken in part: %s", (text) => {
+])("%s gives no partial answer: %s", (text) => {
   expect(salvage(text)).toBeUndefined();
 });
 

@@ -4,7 +4,7 @@ export interface Salvaged {
   value: JsonObject;
   /** Complete entries of the longest list. */
   rows: number;
-  /** Path of the list in which the text breaks off; undefined if it breaks off outside of any list. */
+  /** Path of the list in which the text ends; undefined if it ends outside of any list. */
   brokenList: string | undefined;
 }
 
@@ -22,7 +22,7 @@ interface Open {
 }
 
 /**
- * The complete parts of an object that breaks off: complete members of objects, and complete entries of lists. An entry
+ * The complete parts of an incomplete object: complete members of objects, and complete entries of lists. An entry
  * that breaks off is left out entirely, and so is a value whose end is missing: `12` may have become `125`. Only
  * closing brackets are added. A text that would be refused as a whole (duplicate name, `__proto__`, not JSON) is also
  * refused in part.
