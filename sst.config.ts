@@ -19,7 +19,8 @@ export default $config({
   async run() {
     // The functions take this name for the loop on a laptop, where more is allowed.
     if ($app.stage === "local") throw new Error('"local" is not a name for a stage');
-    // Rights are given by the beginning of names, "ocrlty-production-": nobody else's may begin so.
+    // Rights are given by the beginning of names, "ocrlty-production-": names of other resources must not begin with
+    // it.
     if (/^(production|staging)-/.test($app.stage))
       throw new Error("a stage's name may not begin with production- or staging-");
     // SST's globals exist only now: nothing of infra may be imported above.

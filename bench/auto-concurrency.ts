@@ -19,7 +19,7 @@ interface Row {
   best: string;
   /** Its throughput, in calls a minute. */
   best_per_minute: number;
-  /** That of auto, as a part of it: mean and least of the rounds. */
+  /** The throughput of `auto` as a share of the best fixed number: mean and least of the rounds. */
   auto_to_best: number;
   least: number;
   /** The same of the first three minutes, in which the knee is looked for. */

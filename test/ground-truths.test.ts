@@ -38,7 +38,7 @@ const keep = (name: string, more: object) => call("/v1/ground_truths", { json: {
 const labels = [{ file: "a.jpg", fields: { total: "1.00" } }];
 
 describe("labels", () => {
-  test("can be sent as JSON, as a form and by an upload, and are one version", async () => {
+  test("can be sent as JSON, as a form and by an upload; all three give the same version", async () => {
     const made = await keep("dev", { content: labels });
     expect(made.status, made.text).toBe(201);
     const { gt_id } = bodyOf(made);

@@ -13,7 +13,7 @@ export const shape = { wide: 2 * (mark + space) + cells * cell, high: 13 };
 /** From the middle of one mark to that of the other. */
 const span = shape.wide - mark;
 const capital = 12;
-/** Pixels of the sent picture that capitals need. */
+/** The least height of readable capitals, in pixels of the sent picture. */
 const legible = 7;
 
 /** By how much less blue than red a cell has, for each value, and a mark. */

@@ -5,7 +5,7 @@ import * as Encode from "#core/image/encode";
 import type { Picture } from "#core/image/native";
 import { sniff } from "#core/image/type";
 
-/* The pictures that the look is judged by. */
+/* The pictures with which the look is measured. */
 
 export interface Case {
   set: string;

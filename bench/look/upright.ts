@@ -15,7 +15,7 @@ const bars = { wrong: 0.01, unsure: 0.1, tilted: 0.03 };
 
 export interface Judged extends Case {
   turn: Quarter;
-  /** Clockwise, as drawn; undefined for photos, whose own tilt nobody measured. */
+  /** Clockwise, as drawn; undefined for photos, whose tilt is not known. */
   tilt: number | undefined;
   /** Of drawn ones: lines with something at the right edge. */
   amounts?: number;

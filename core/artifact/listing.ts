@@ -65,7 +65,7 @@ const Position = z.strictObject({
   of: z.string(),
   /** The newest day that may hold more. */
   day: Day,
-  /** Inside of this day: the slice of names in (after, until], and the last entry shown of it. */
+  /** The position within the day: the slice of names after `after` up to `until`, and its last entry that was shown. */
   slice: z
     .strictObject({
       after: z.string(),

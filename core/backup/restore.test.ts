@@ -124,7 +124,7 @@ describe("restore", () => {
     expect(await Row.find(database.db, "alice", "run-1~0")).toBeUndefined();
   });
 
-  test("it may be repeated, and taken up again where the bucket went away in the middle", async () => {
+  test("it may be repeated, and continues after the bucket was away in the middle", async () => {
     const names = Array.from({ length: 120 }, (_, i) => `r-${String(i).padStart(3, "0")}`);
     const archive = await backedUp(Object.fromEntries(names.map((id) => [relOf(id), artifact(id)])));
     let puts = 0;

@@ -89,7 +89,7 @@ describe("what is not known is not a figure", () => {
     });
   });
 
-  it("without a rate, or with a session that nobody knows, there are no dollars", () => {
+  it("without a price, or with an unknown session, there are no dollars", () => {
     const ledger = Allocation.ledgerOf([unpriced], [{ sessionId: "unpriced", ms: 1_000 }], at(9));
     expect(Allocation.shareOf(ledger, [{ sessionId: "unpriced", ms: 500 }]).usd).toBeNull();
     expect(Allocation.shareOf(ledger, [{ sessionId: "lost", ms: 500 }]).usd).toBeNull();

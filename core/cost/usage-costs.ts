@@ -19,7 +19,7 @@ export function usageCosts(
   const span = { from: new Date(from), to: new Date(Date.parse(to) + dayMs), now };
   return async (keyId) => ({
     ...(await Spent.ofUsage(db, { from, to, keyId, by }, now)),
-    // What belongs to no receipt belongs to no key: only whoever sees all keys sees it.
+    // Cost that belongs to no receipt has no key: it is shown only to callers who may see all keys.
     unallocated: keyId === undefined ? await Spent.unallocated(db, span) : undefined,
   });
 }

@@ -35,7 +35,7 @@ describe("a fault of the database", () => {
   test.each([
     ...["SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_MISMATCH", "SQLITE_TOOBIG"],
     ...["SQL_PARSE_ERROR", "SQL_MANY_STATEMENTS", "ARGS_INVALID", "ARGS_BOTH_POSITIONAL_AND_NAMED"],
-  ])("that is the statement's own stays what it is, however often it is repeated: %s", async (code) => {
+  ])("caused by the statement itself is passed on unchanged: %s", async (code) => {
     const fault = new LibsqlError("x", code);
     expect(await told(fault)).toBe(fault);
   });

@@ -108,7 +108,7 @@ export async function serve(): Promise<void> {
   say({ ready: true });
 }
 
-/** A message that the parent, which is ending, no longer takes is no fault: "disconnect" follows. */
+/** If the parent is ending, it no longer takes messages. This error is ignored, because "disconnect" follows. */
 function say(message: Done | Ready): void {
   process.send?.(message, undefined, undefined, () => undefined);
 }

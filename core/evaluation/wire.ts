@@ -138,7 +138,7 @@ export const Evaluation = Entry.extend({
   slices: z.array(Schema.Slice),
   unmatched: Unmatched.nullable(),
   ambiguous_labels: Schema.AmbiguousLabels.nullable().meta({
-    description: "Null for one that failed, and for evaluations of before 2026-12.",
+    description: "Null for a failed evaluation, and for those made before December 2026.",
   }),
   cost: Cost.nullable(),
   samples_ref: z.array(z.string()).meta({
@@ -169,7 +169,7 @@ export interface Sample {
   answered: boolean;
   right: boolean;
   right_exact: boolean;
-  /** Lists that are labeled as empty. Absent without one, and in evaluations of before 2026-12. */
+  /** Lists that are labeled as empty. Absent if there is none, and in evaluations made before December 2026. */
   empty_lists?: string[];
   verdicts: Verdict[];
 }

@@ -93,7 +93,7 @@ describe("a key's daily limits", () => {
     expect(await used()).toMatchObject({ items: 100 });
   });
 
-  test("a racer on a claimed id, a replay, a conflict and a repeat are neither counted nor refused", async () => {
+  test("a parallel call for a claimed id, a replay, a conflict and a repeat are not counted and not refused", async () => {
     const limits = { itemsPerDay: 1 };
     const racers = await Promise.all(Array.from({ length: 10 }, () => claim(wish("r-1"), limits)));
     expect(racers.map((racer) => racer.claim?.kind).sort()).toEqual(

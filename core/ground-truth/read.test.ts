@@ -281,7 +281,7 @@ describe("a mistake is reported at the line that it is in, from 1, however the b
   const good = (name: string) => `{"file":"${name}.jpg","total":"1"}`;
   test.each([
     [
-      "lines that do not end, hold a line break, or are no JSON",
+      "lines that do not end, contain a line break, or are not JSON",
       [
         good("a"),
         '{"file":"b.jpg"',

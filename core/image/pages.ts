@@ -12,7 +12,7 @@ const mostPages = 100_000;
 
 /** Where a page is in its file. */
 export interface Place {
-  /** The decoder's number of it, from 0. */
+  /** The page's number for the decoder, from 0. */
   index: number;
   /** In a TIFF, the position of the page's tables. */
   directory?: number;

@@ -269,7 +269,7 @@ function kept(runs: Runs, root: (of: number) => number): Ink {
   return { marks, others, runs };
 }
 
-/** Most of the ink is in marks of this size or less; rules of dashes have their share of it. */
+/** Most of the ink is in marks of this size or less; dashed rules are part of this ink. */
 function usualSize(marks: Mark[]): number {
   const sized = marks.map(({ left, right, top, bottom, area }) => ({
     size: Math.min(right - left, bottom - top) + 1,

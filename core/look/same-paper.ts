@@ -218,7 +218,7 @@ function isFolded({ beside, below, width, lower }: Spans, size: number): boolean
   return below < mostFold * size && -beside > leastColumn * width;
 }
 
-/** For blocks in one bright region: parts of a paper are near each other. */
+/** True if two blocks of one bright region are near enough to belong to one paper. */
 function isWithin(spans: Spans, size: number): boolean {
   const { beside, below, lower } = spans;
   if (beside < 0) return below < (lower < fewLines * size ? mostBeforeFewLines : mostBelow) * size;

@@ -173,7 +173,7 @@ const lifecycles = {
 /** Stock of the catalog: https://docs.runpod.io/api-reference-v2/catalog/get-a-gpu-type */
 const Stock = z.object({ availability: z.enum(["NONE", "LOW", "MEDIUM", "HIGH"]) });
 
-/** RunPod for the manager. */
+/** RunPod as a provider for the pod's manager. */
 export function provider(runpod: RunPod): Provider {
   return {
     name: "runpod",

@@ -30,7 +30,7 @@ export const AutoConcurrency = z
   })
   .meta({ id: "AutoConcurrency", description: "For a run that was made with `auto`." });
 
-/** Why the number is what it is. */
+/** The reason for the number of slots. */
 const reasons = [
   "start",
   "growing",

@@ -142,7 +142,7 @@ function asOne(all: Performed, part: StoredPart, reads: readonly Read[]): Perfor
   };
 }
 
-/** No document stands for the file: `result` is null. It failed only where all of them did. */
+/** No single document is the result of the file: `result` is null. The file failed only if all of its documents did. */
 function asSeveral(all: Performed, documents: StoredPart[], reads: readonly Read[]): Performed {
   const isFailed = documents.every(({ status }) => status === "failed");
   // Each document has its own result.

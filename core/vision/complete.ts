@@ -213,7 +213,10 @@ class ErrorEvent extends Error {
   }
 }
 
-/** The chunks of a stream, until it ends or says that it is done. Throws ErrorEvent, and SyntaxError for no JSON. */
+/**
+ * The chunks of a stream, until it ends or says that it is done. Throws ErrorEvent, and SyntaxError if a chunk is not
+ * JSON.
+ */
 async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Chunk> {
   for await (const { data, isError } of EventStream.events(body)) {
     if (data === "[DONE]") return;

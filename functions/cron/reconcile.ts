@@ -35,7 +35,7 @@ export async function handler(_event: unknown, context: Context): Promise<void> 
   if (failed !== undefined) throw failed.reason;
 }
 
-/** What the pod's manager left is in nobody's way once it is off. */
+/** Nothing that the pod's manager left has an effect once the manager is off. */
 async function unmanage(db: Database.Db, log: Log.Log): Promise<void> {
   if (!Config.app().podManaged && (await Breaker.unmanage(db))) log.info("pod_unmanaged");
 }

@@ -134,7 +134,9 @@ function settle(context: Context, options: Options): Setting {
   const served = model === undefined ? undefined : RunPod.podIdOf(model.baseUrl);
   const id = options.pod ?? configured ?? served;
   if (id === undefined)
-    throw new UsageError("which pod? Name it with --pod, or set POD_ID: VLLM_BASE_URL is none of RunPod's");
+    throw new UsageError(
+      "which pod? Name it with --pod, or set POD_ID: VLLM_BASE_URL is not an address of RunPod",
+    );
   const elsewhere = served !== undefined && served !== id;
   // Under `sst shell` the address is the stage's, but POD_ID may come from a `.env` for another stage.
   if (elsewhere && options.pod === undefined)

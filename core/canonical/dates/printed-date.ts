@@ -257,7 +257,10 @@ function elsewhere(
   return [];
 }
 
-/** A date with a two-digit year is rarely older than this when it is read, if another order makes it younger. */
+/**
+ * If the usual order makes a date with a two-digit year older than `lateMs`, and another order makes it younger than
+ * `youngMs`, the other order is possible, too.
+ */
 const lateMs = 15 * 365.25 * msPerDay;
 const youngMs = 10 * 365.25 * msPerDay;
 

@@ -118,7 +118,7 @@ test("the tags of an item are one cell, as JSON; results of an older version hav
   expect(records(older)).toBe(records(item));
 });
 
-test("the quality of an item's picture is one cell: ok, or each fault; empty where nobody looked", () => {
+test("the quality of an item's picture is one cell: ok, or each fault; empty if the picture was not checked", () => {
   const reasons = ["blurred", "dark"] as const;
   expect(records({ ...item, quality: { ok: false, reasons: [...reasons] } })).toMatch(
     /,blurred dark,,,1\.250\n$/,

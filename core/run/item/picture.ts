@@ -8,7 +8,7 @@ import * as Hosts from "#core/run/source/hosts";
 import * as Source from "#core/source/source";
 import * as Linked from "./linked.ts";
 
-/** What was begun to be read: all of a picture, or what it is judged by. */
+/** A read that was started: the whole picture, or only the first bytes, which show its type and size. */
 export type Early = { whole: Promise<Uint8Array | undefined> } | { head: Promise<Linked.Head | undefined> };
 
 /**

@@ -30,7 +30,10 @@ export interface State {
   slots: number;
   reason: Reason;
   phase: "grow" | "shrink" | "hold" | "up" | "down";
-  /** Grow: the level before. Shrink: a level that is known to be above the knee. Up, down: the level that is held. */
+  /**
+   * In `grow`: the level before. In `shrink`: a level that is known to be above the knee. In `up` and `down`: the level
+   * that is held.
+   */
   base: Level | null;
   /** Grow: the level before `base`, which is below the knee because the throughput grew from there. */
   low: Level | null;

@@ -1,4 +1,4 @@
-/** A running run on auto. */
+/** A running run with `concurrency: "auto"`. */
 interface Going {
   runUid: string;
   /** The most slots that it may have. */
