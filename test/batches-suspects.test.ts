@@ -68,7 +68,7 @@ describe("a picture at which the model server loses all connections", () => {
 });
 
 describe("a picture that became a suspect twice without being the cause", () => {
-  /** Longer than the other picture would need to arrive, if it were allowed to. */
+  /** More time than the other picture would need to reach the model server if it were sent. */
   const patienceMs = 1_500;
 
   test.each(["comes first", "comes second"])(

@@ -4,7 +4,7 @@ import { timeouts } from "#test/soak/timeouts";
 import { startLoop } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 
-/* Many callers at once, in a short form; `npm run soak` does the same with 200, 20 and 50. */
+/* Many callers at once, with few calls; `npm run soak` does this with more callers and calls. */
 
 test("40 parallel extracts on at most 16 instances: every one is answered under its own id, in header, body, log and artifact", async () => {
   const model = await ModelServer.start({ model: "scripted" });

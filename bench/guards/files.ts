@@ -17,7 +17,7 @@ export interface Case {
   guard: string;
   what: string;
   bytes(): Uint8Array | Promise<Uint8Array>;
-  /** The error's reason, or its code where it has none; "" where it is read. */
+  /** The reason of the error, or its code if it has no reason; "" if the file is read. */
   expected: string;
 }
 

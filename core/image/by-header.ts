@@ -19,7 +19,7 @@ import { sizes } from "#spec/limits";
  * truncated"), and then it is read here.
  */
 
-/** What is read of a picture at first, and of what is missing then. */
+/** The bytes of a picture that are read first, and the bytes that are read next if a header is longer. */
 export const headBytes = 64 * 1024;
 const moreBytes = 128 * 1024;
 

@@ -46,7 +46,7 @@ export function read(given: Given, options: Options): Converted[] {
     const { fields } = placedLabels;
     const rows = listOf(menu);
     const items = rows.filter(isMembers);
-    // A menu that is a text is not a label that says that there are no rows.
+    // A `menu` that is a text gives no label: it does not mean that the paper has no rows.
     if (items.length > 0 || (Array.isArray(menu) && rows.length === 0))
       fields.items = items.map((row) => rowOf(row, options));
     for (const row of rows) {
