@@ -55,13 +55,12 @@ beforeEach(async () => {
 });
 
 const remove = (name: Queue.Name, ReceiptHandle: string | undefined) =>
-  services.queues.client.send(
-    new DeleteMessageCommand({ QueueUrl: services.queues.urls[name], ReceiptHandle }),
-  );
+  stores.queue.client.send(new DeleteMessageCommand({ QueueUrl: services.queues.urls[name], ReceiptHandle }));
 
 /** Receives at most ten messages from a queue. */
 async function taken(name: Queue.Name): Promise<Record<string, unknown>[]> {
-  const { client, urls } = services.queues;
+  const { client } = stores.queue;
+  const { urls } = services.queues;
   const { Messages = [] } = await client.send(
     new ReceiveMessageCommand({ QueueUrl: urls[name], MaxNumberOfMessages: 10 }),
   );
@@ -147,8 +146,8 @@ describe("a run whose items no worker has taken for two hours", () => {
   test("is sent again when the queue was empty three times, but not while a worker has a message", async () => {
     const row = await run({ touchedAt: ago(4) });
     await others(1);
-    const { client, urls } = services.queues;
-    const received = await client.send(new ReceiveMessageCommand({ QueueUrl: urls.item }));
+    const { urls } = services.queues;
+    const received = await stores.queue.client.send(new ReceiveMessageCommand({ QueueUrl: urls.item }));
     for (const repairs of await minutes(4)) expect(repairs.runs_renumbered).toBe(0);
     await remove("item", received.Messages?.[0]?.ReceiptHandle);
     expect((await minutes(3)).map(({ runs_renumbered }) => runs_renumbered)).toEqual([0, 0, 1]);
@@ -270,7 +269,7 @@ test("a run's next part, its cancellation and a probe of the model server never 
     if (queue === undefined) throw new Error(`no queue ${name}`);
     const { subscription } = specs[name];
     return Mapping.start({
-      client: services.queues.client,
+      client: stores.queue.client,
       queue,
       subscription,
       lambda: { invoke },

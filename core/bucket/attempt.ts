@@ -1,6 +1,6 @@
-import { S3ServiceException } from "@aws-sdk/client-s3";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
+import * as SdkError from "#core/sdk-error";
 import { limited } from "./limited.ts";
 
 /** A call to the bucket: its time limit, and its name in the log. */
@@ -46,7 +46,7 @@ export function attemptUnless<T extends Answer>(
     try {
       return await call(abortSignal);
     } catch (thrown) {
-      if (statuses.includes(statusOf(thrown) ?? 0)) return undefined;
+      if (statuses.includes(SdkError.statusOf(thrown) ?? 0)) return undefined;
       throw thrown;
     }
   });
@@ -58,16 +58,12 @@ export function noteRetries(log: Log, operation: string, answer: Answer | undefi
   if (attempts > 1) log.warn("s3_retry", { operation, attempts });
 }
 
-/** The status of a failed call; undefined if no answer came. */
-export const statusOf = (thrown: unknown) =>
-  thrown instanceof S3ServiceException ? thrown.$metadata.httpStatusCode : undefined;
-
 /** Logs a failed call and returns its error. The caller cannot fix the cause, wrong credentials included. */
 export function unavailable(log: Log, operation: string, thrown: unknown, startedAt: number): AppError {
   log.warn("s3_retry", {
     operation,
     gave_up: true,
-    status: statusOf(thrown),
+    status: SdkError.statusOf(thrown),
     error: thrown instanceof Error ? thrown.name : "unknown",
     duration_ms: Date.now() - startedAt,
   });

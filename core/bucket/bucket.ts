@@ -1,23 +1,16 @@
 import type { Readable } from "node:stream";
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
-} from "@aws-sdk/client-s3";
-import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as Config from "#core/config";
 import type { AppError } from "#core/error";
 import type { Log } from "#core/log";
+import * as SdkError from "#core/sdk-error";
 import * as Limits from "#spec/limits";
-import { attempt, attemptUnless, noteRetries, statusOf, unavailable } from "./attempt.ts";
+import { attempt, attemptUnless, noteRetries, unavailable } from "./attempt.ts";
+import * as Client from "./client.ts";
 import { limited, pieces } from "./limited.ts";
 
 /** The private bucket (R2 through the S3 API). Callers use relative keys; `absolute` adds the prefix. */
 export interface Bucket {
-  client: S3Client;
+  client: Client.Client;
   settings: Config.Bucket;
   /** Time limit of a call until its headers arrive, retries included; afterwards of each piece of its body. */
   timeoutMs: number;
@@ -41,7 +34,7 @@ export function open(settings: Config.Bucket, timeoutMs: number): Bucket {
   return {
     settings,
     timeoutMs,
-    client: new S3Client({
+    client: Client.open({
       region: settings.region,
       ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
       forcePathStyle: settings.forcePathStyle,
@@ -82,12 +75,13 @@ export async function put(
   try {
     const answer = await limited(bucket.timeoutMs, (abortSignal) =>
       bucket.client.send(
-        new PutObjectCommand({
+        "PutObject",
+        {
           ...at(bucket, rel),
           Body: object.body,
           ContentType: object.contentType,
           ...(bucket.settings.allowOverwrite ? {} : { IfNoneMatch: "*" }),
-        }),
+        },
         { abortSignal },
       ),
     );
@@ -95,7 +89,7 @@ export async function put(
     log.info("s3_put", { bytes: Buffer.byteLength(object.body), duration_ms: Date.now() - startedAt });
     return "written";
   } catch (thrown) {
-    const status = statusOf(thrown);
+    const status = SdkError.statusOf(thrown);
     // 412: the object exists. 409: another conditional write is in progress. 429: R2's answer to many writers of one
     // key.
     if (status !== 409 && status !== 412 && status !== 429) throw unavailable(log, "put", thrown, startedAt);
@@ -111,7 +105,7 @@ export async function put(
 export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8Array | undefined> {
   const startedAt = Date.now();
   const answer = await attemptUnless([404], { bucket, log, operation: "get" }, (abortSignal) =>
-    bucket.client.send(new GetObjectCommand(at(bucket, rel)), { abortSignal }),
+    bucket.client.send("GetObject", at(bucket, rel), { abortSignal }),
   );
   if (answer === undefined) {
     log.info("s3_get", { found: false, duration_ms: Date.now() - startedAt });
@@ -129,7 +123,7 @@ export async function get(bucket: Bucket, log: Log, rel: string): Promise<Uint8A
 /** Removes an object; succeeds also if there is none. @throws AppError `storage_unavailable`. */
 export async function remove(bucket: Bucket, log: Log, rel: string): Promise<void> {
   await attempt({ bucket, log, operation: "delete" }, (abortSignal) =>
-    bucket.client.send(new DeleteObjectCommand(at(bucket, rel)), { abortSignal }),
+    bucket.client.send("DeleteObject", at(bucket, rel), { abortSignal }),
   );
 }
 
@@ -160,14 +154,15 @@ export async function list(
 ): Promise<{ objects: Listed[]; prefixes: string[]; next: string | undefined }> {
   const answer = await attempt({ bucket, log, operation: "list" }, (abortSignal) =>
     bucket.client.send(
-      new ListObjectsV2Command({
+      "ListObjectsV2",
+      {
         Bucket: bucket.settings.bucket,
         Prefix: absolute(bucket, query.prefix),
         ...(query.delimiter === undefined ? {} : { Delimiter: query.delimiter }),
         ...(query.startAfter === undefined ? {} : { StartAfter: absolute(bucket, query.startAfter) }),
         ...(query.token === undefined ? {} : { ContinuationToken: query.token }),
         ...(query.max === undefined ? {} : { MaxKeys: query.max }),
-      }),
+      },
       { abortSignal },
     ),
   );
@@ -204,7 +199,7 @@ export async function head(
 ): Promise<Head | undefined> {
   const ChecksumMode = sha256 ? ("ENABLED" as const) : undefined;
   const answer = await attemptUnless([404], { bucket, log, operation: "head" }, (abortSignal) =>
-    bucket.client.send(new HeadObjectCommand({ ...at(bucket, rel), ChecksumMode }), { abortSignal }),
+    bucket.client.send("HeadObject", { ...at(bucket, rel), ChecksumMode }, { abortSignal }),
   );
   if (answer === undefined) return undefined;
   const { ContentLength: bytes = 0, ETag: etag = "", ChecksumSHA256: sum = "" } = answer;
@@ -238,7 +233,8 @@ export async function read(
   const absent = etag === undefined ? [404] : [404, 412];
   const answer = await attemptUnless(absent, { bucket, log, operation: "get" }, (abortSignal) =>
     bucket.client.send(
-      new GetObjectCommand({ ...at(bucket, rel), ...(etag === undefined ? {} : { IfMatch: etag }) }),
+      "GetObject",
+      { ...at(bucket, rel), ...(etag === undefined ? {} : { IfMatch: etag }) },
       { abortSignal },
     ),
   );
@@ -269,11 +265,12 @@ export async function range(
   const startedAt = Date.now();
   const answer = await attemptUnless([404, 412, 416], { bucket, log, operation: "get" }, (abortSignal) =>
     bucket.client.send(
-      new GetObjectCommand({
+      "GetObject",
+      {
         ...at(bucket, rel),
         Range: `bytes=${from}-${from + bytes - 1}`,
         ...(etag === undefined ? {} : { IfMatch: etag }),
-      }),
+      },
       { abortSignal },
     ),
   );
@@ -326,13 +323,14 @@ export async function replace(
   const failed = conditional ? [404, 409, 412, 429] : [];
   const answer = await attemptUnless(failed, { bucket, log, operation: "put" }, (abortSignal) =>
     bucket.client.send(
-      new PutObjectCommand({
+      "PutObject",
+      {
         ...at(bucket, rel),
         Body: body,
         ContentType: contentType,
         ...(condition.etag === undefined ? {} : { IfMatch: condition.etag }),
         ...(condition.absent ? { IfNoneMatch: "*" } : {}),
-      }),
+      },
       { abortSignal },
     ),
   );
@@ -350,12 +348,12 @@ export async function sign(
 ): Promise<{ url: string; expires_at: string }> {
   const { presignTtlS } = bucket.settings;
   const signedAt = new Date();
-  const url = await getSignedUrl(
-    bucket.client,
-    new GetObjectCommand({
+  const url = await bucket.client.sign(
+    "GetObject",
+    {
       ...at(bucket, rel),
       ResponseContentDisposition: `attachment; filename="${fileName.replace(/[^\w.-]/g, "_")}"`,
-    }),
+    },
     { expiresIn: presignTtlS, signingDate: signedAt },
   );
   return { url, expires_at: new Date(signedAt.getTime() + presignTtlS * 1000).toISOString() };
@@ -366,17 +364,18 @@ export async function sign(
  * stored.
  */
 export async function link(bucket: Bucket, rel: string, seconds: number): Promise<string> {
-  return await getSignedUrl(bucket.client, new GetObjectCommand(at(bucket, rel)), { expiresIn: seconds });
+  return await bucket.client.sign("GetObject", at(bucket, rel), { expiresIn: seconds });
 }
 
 /** Lists one key, to check that the bucket answers and accepts our credentials. */
 export async function ping(bucket: Bucket, signal: AbortSignal): Promise<void> {
   await bucket.client.send(
-    new ListObjectsV2Command({
+    "ListObjectsV2",
+    {
       Bucket: bucket.settings.bucket,
       Prefix: absolute(bucket, "extracts/"),
       MaxKeys: 1,
-    }),
+    },
     { abortSignal: signal },
   );
 }

@@ -1,8 +1,3 @@
-import {
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
 import type { Log } from "#core/log";
 import { attempt, attemptUnless } from "./attempt.ts";
 import * as Bucket from "./bucket.ts";
@@ -28,11 +23,12 @@ export async function create(
 ): Promise<string> {
   const answer = await attempt({ bucket, log, operation: "create_upload" }, (abortSignal) =>
     bucket.client.send(
-      new CreateMultipartUploadCommand({
+      "CreateMultipartUpload",
+      {
         Bucket: bucket.settings.bucket,
         Key: Bucket.absolute(bucket, rel),
         ContentType: contentType,
-      }),
+      },
       { abortSignal },
     ),
   );
@@ -53,7 +49,8 @@ export async function put(
 ): Promise<string | undefined> {
   const answer = await attemptUnless([404], { bucket, log, operation: "upload_part" }, (abortSignal) =>
     bucket.client.send(
-      new UploadPartCommand({ ...of(bucket, upload), PartNumber: part.number, Body: part.body }),
+      "UploadPart",
+      { ...of(bucket, upload), PartNumber: part.number, Body: part.body },
       { abortSignal },
     ),
   );
@@ -73,10 +70,11 @@ export async function complete(
 ): Promise<boolean> {
   const answer = await attemptUnless([404], { bucket, log, operation: "complete_upload" }, (abortSignal) =>
     bucket.client.send(
-      new CompleteMultipartUploadCommand({
+      "CompleteMultipartUpload",
+      {
         ...of(bucket, upload),
         MultipartUpload: { Parts: etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 })) },
-      }),
+      },
       { abortSignal },
     ),
   );

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { eq } from "drizzle-orm";
 import * as z from "zod";
 import * as Database from "#core/db/database";
@@ -59,9 +58,13 @@ async function comparesChecksums(
   const sum = (text: string) => createHash("sha256").update(text).digest("base64");
   const write = (ChecksumSHA256: string) =>
     client
-      .send(new PutObjectCommand({ Bucket: settings.bucket, Key, Body: "3", ChecksumSHA256 }), {
-        abortSignal: AbortSignal.timeout(timeoutMs),
-      })
+      .send(
+        "PutObject",
+        { Bucket: settings.bucket, Key, Body: "3", ChecksumSHA256 },
+        {
+          abortSignal: AbortSignal.timeout(timeoutMs),
+        },
+      )
       .then(
         () => true,
         () => false,

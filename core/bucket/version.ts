@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import { GetObjectCommand } from "@aws-sdk/client-s3";
 import type { Log } from "#core/log";
-import { attemptUnless, statusOf, unavailable } from "./attempt.ts";
+import * as SdkError from "#core/sdk-error";
+import { attemptUnless, unavailable } from "./attempt.ts";
 import type * as Bucket from "./bucket.ts";
 import { absolute } from "./bucket.ts";
 import { pieces } from "./limited.ts";
@@ -50,17 +50,18 @@ async function open(
   const answer = await attemptUnless([404, 412], { bucket, log, operation: "get" }, async (abortSignal) => {
     try {
       return await bucket.client.send(
-        new GetObjectCommand({
+        "GetObject",
+        {
           Bucket: bucket.settings.bucket,
           Key: absolute(bucket, rel),
           IfMatch: etag,
           ...(range === undefined ? {} : { Range: range }),
-        }),
+        },
         { abortSignal },
       );
     } catch (thrown) {
       // 416: the version is the right one, and the range begins at its end.
-      if (statusOf(thrown) === 416) return { Body: undefined, $metadata: {} };
+      if (SdkError.statusOf(thrown) === 416) return { Body: undefined, $metadata: {} };
       throw thrown;
     }
   });

@@ -1,16 +1,10 @@
-import {
-  ChangeMessageVisibilityCommand,
-  GetQueueAttributesCommand,
-  SendMessageBatchCommand,
-  type SendMessageBatchRequestEntry,
-  SendMessageCommand,
-  SQSClient,
-  SQSServiceException,
-} from "@aws-sdk/client-sqs";
+import type { SendMessageBatchRequestEntry } from "@aws-sdk/client-sqs";
 import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
+import * as SdkError from "#core/sdk-error";
 import * as Limits from "#spec/limits";
+import * as Client from "./client.ts";
 
 /** The standard queues. */
 type Standard = "single" | "later";
@@ -30,7 +24,7 @@ export interface FifoMessage {
 
 /** The addresses of the queues, and the client. On Lambda the function's own role signs. */
 export interface Queues {
-  client: SQSClient;
+  client: Client.Client;
   urls: Config.Queues;
   timeoutMs: number;
 }
@@ -40,7 +34,7 @@ let shared: Queues | undefined;
 /** The client of this instance, made on first use from the configuration. */
 export function connect(): Queues {
   shared ??= {
-    client: new SQSClient({ maxAttempts: 3 }),
+    client: Client.open({ maxAttempts: 3 }),
     urls: Config.queues(),
     timeoutMs: Limits.times(Config.app().timeScale).queueTimeoutMs,
   };
@@ -59,11 +53,12 @@ export async function send(
 ): Promise<void> {
   await guard(async (abortSignal) => {
     await queues.client.send(
-      new SendMessageCommand({
+      "SendMessage",
+      {
         QueueUrl: queues.urls[name],
         MessageBody: JSON.stringify(body),
         ...(options.delayMs === undefined ? {} : { DelaySeconds: wholeSeconds(options.delayMs) }),
-      }),
+      },
       { abortSignal },
     );
   }, queues.timeoutMs);
@@ -129,7 +124,8 @@ async function sendEntries(
     at += next.length;
     await guard(async (abortSignal) => {
       const answer = await queues.client.send(
-        new SendMessageBatchCommand({ QueueUrl: queues.urls[name], Entries: next }),
+        "SendMessageBatch",
+        { QueueUrl: queues.urls[name], Entries: next },
         { abortSignal },
       );
       for (const entry of answer.Successful ?? []) taken.add(Number(entry.Id));
@@ -149,11 +145,12 @@ export async function holdFor(queues: Queues, name: Name, receiptHandle: string,
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   await guard(async (abortSignal) => {
     await queues.client.send(
-      new ChangeMessageVisibilityCommand({
+      "ChangeMessageVisibility",
+      {
         QueueUrl: queues.urls[name],
         ReceiptHandle: receiptHandle,
         VisibilityTimeout: seconds,
-      }),
+      },
       { abortSignal },
     );
   }, queues.timeoutMs);
@@ -172,14 +169,15 @@ export async function counts(queues: Queues, name: Name): Promise<Counts> {
   const { Attributes = {} } = await guard(
     (abortSignal) =>
       queues.client.send(
-        new GetQueueAttributesCommand({
+        "GetQueueAttributes",
+        {
           QueueUrl: queues.urls[name],
           AttributeNames: [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
           ],
-        }),
+        },
         { abortSignal },
       ),
     queues.timeoutMs,
@@ -194,7 +192,8 @@ export async function counts(queues: Queues, name: Name): Promise<Counts> {
 /** Reads the queue's attributes, to check that it answers. */
 export async function ping(queues: Queues, signal: AbortSignal): Promise<void> {
   await queues.client.send(
-    new GetQueueAttributesCommand({ QueueUrl: queues.urls.single, AttributeNames: ["QueueArn"] }),
+    "GetQueueAttributes",
+    { QueueUrl: queues.urls.single, AttributeNames: ["QueueArn"] },
     { abortSignal: signal },
   );
 }
@@ -209,7 +208,7 @@ async function guard<T>(call: (signal: AbortSignal) => Promise<T>, timeoutMs: nu
   try {
     return await call(AbortSignal.timeout(timeoutMs));
   } catch (thrown) {
-    const status = thrown instanceof SQSServiceException ? (thrown.$metadata.httpStatusCode ?? 0) : 0;
+    const status = SdkError.statusOf(thrown) ?? 0;
     // A request that SQS refuses (400) is our own mistake and no outage.
     if (status >= 400 && status < 500 && status !== 403 && status !== 404 && status !== 429) throw thrown;
     throw new AppError("storage_unavailable", "the queue cannot be reached right now", {

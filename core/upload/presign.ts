@@ -1,5 +1,3 @@
-import { PutObjectCommand } from "@aws-sdk/client-s3";
-import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import * as Bucket from "#core/bucket/bucket";
 
 const checksumHeader = "x-amz-checksum-sha256";
@@ -22,15 +20,15 @@ export async function presign(
   const signed = ["content-length", "if-none-match", ...(sum === undefined ? [] : [checksumHeader])];
   // The time in a signature has whole seconds.
   const signingDate = new Date(Math.floor(signedAt.getTime() / 1000) * 1000);
-  const url = await getSignedUrl(
-    bucket.client,
-    new PutObjectCommand({
+  const url = await bucket.client.sign(
+    "PutObject",
+    {
       Bucket: bucket.settings.bucket,
       Key: Bucket.absolute(bucket, rel),
       ContentLength: object.bytes,
       IfNoneMatch: "*",
       ...(sum === undefined ? {} : { ChecksumSHA256: sum }),
-    }),
+    },
     {
       expiresIn: presignTtlS,
       signingDate,

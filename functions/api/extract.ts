@@ -3,13 +3,13 @@ import * as Config from "#core/config";
 import { AppError } from "#core/error";
 import * as Extraction from "#core/extraction/extraction";
 import { Extract, ExtractRequest, Running } from "#core/reading/schema";
-import { withDecoder } from "#functions/decoder";
 import { answer, withPreference } from "#functions/extract-reply";
 import { api } from "#functions/http";
 import * as ExtractBody from "#functions/request/extract-body";
 import { idempotencyKeyOf, patienceOf } from "#functions/request/headers";
 import { operation } from "#functions/request/operation";
 import { services } from "#functions/services";
+import { warmed } from "#functions/warm";
 
 export const operations = {
   "POST /v1/extract": operation({
@@ -49,4 +49,4 @@ export const operations = {
 const outOfTime = () =>
   new AppError("inference_timeout", "there was no answer in time: send the same call again");
 
-export const handler = withDecoder(api(operations, { outOfTime }));
+export const handler = warmed(api(operations, { outOfTime }));

@@ -1,15 +1,15 @@
 import * as Bucket from "#core/bucket/bucket";
 import { ItemMessage } from "#core/run/dispatch/window";
 import * as Work from "#core/run/item/work";
-import { withDecoder } from "#functions/decoder";
 import { services } from "#functions/services";
+import { warmed } from "#functions/warm";
 import { worker } from "#functions/worker";
 
 /**
  * One picture of a run. A slot of the run is a message group, so `concurrency` pictures are read at a time. The claim
  * does not wait until the visibility is set: a waiting slot leaves the GPU idle.
  */
-export const handler = withDecoder(
+export const handler = warmed(
   worker(
     "item",
     async ({ body, log, ...job }) => {

@@ -1,12 +1,12 @@
 import * as Bucket from "#core/bucket/bucket";
 import { Message } from "#core/extraction/send";
 import * as Work from "#core/extraction/work";
-import { withDecoder } from "#functions/decoder";
 import { services } from "#functions/services";
+import { warmed } from "#functions/warm";
 import { worker } from "#functions/worker";
 
 /** Extracts that were handed over, one per message; they never wait behind a batch. */
-export const handler = withDecoder(
+export const handler = warmed(
   worker(
     "single",
     async ({ body, log, ...job }) => {

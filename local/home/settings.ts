@@ -19,7 +19,7 @@ export const programs = {
     OCRLTY_HOME: text("a folder").default(".ocrlty"),
     DATA_ROOT: text("a folder").optional(),
     AWS_ENDPOINT_URL_SQS: address("http://127.0.0.1:9324").optional(),
-    SINGLE_MAX_CONCURRENCY: concurrency.optional(),
+    SINGLE_MAX_CONCURRENCY: concurrency().optional(),
   },
 } as const;
 

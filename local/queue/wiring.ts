@@ -63,9 +63,9 @@ function maxConcurrency(
 ): number {
   const given = setting === undefined ? undefined : env[setting];
   if (setting === undefined || !given) return standard;
-  const parsed = concurrency.safeParse(given);
-  if (!parsed.success)
-    throw new ConfigError([setting], `${setting} is not valid: it takes ${takes(concurrency)}`);
+  const schema = concurrency();
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) throw new ConfigError([setting], `${setting} is not valid: it takes ${takes(schema)}`);
   return parsed.data;
 }
 

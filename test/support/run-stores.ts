@@ -14,6 +14,7 @@ import * as QueueServer from "#local/queue/server";
 import { noLimits } from "#spec/key-limits";
 import * as Limits from "#spec/limits";
 import { queues } from "#spec/queues";
+import * as QueueClient from "./queue-client.ts";
 import { queueUrls } from "./queue-urls.ts";
 import * as TestBucket from "./test-bucket.ts";
 import * as TestDatabase from "./test-database.ts";
@@ -65,7 +66,7 @@ export async function open(): Promise<Stores> {
   const services: RunStores = {
     db,
     bucket: bucket.bucket,
-    queues: { client: queue.client, urls, timeoutMs: 5_000 },
+    queues: { client: QueueClient.through(queue.client), urls, timeoutMs: 5_000 },
     times: Limits.times(),
     version: "0.0.0",
     debugMode: false,

@@ -15,9 +15,10 @@ import { deliver } from "#core/run/notify/deliver";
 import type { Message } from "#core/run/notify/due";
 import { webhookDueTable, webhookHostTable } from "#core/run/notify/due.sql";
 import { type RunRow, runTable } from "#core/run/run.sql";
-import { start as startQueues } from "#local/queue/server";
+import { type QueueServer, start as startQueues } from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueTable } from "#spec/queues";
+import * as QueueClient from "#test/support/queue-client";
 import { recording } from "#test/support/test-bucket";
 import * as TestDatabase from "#test/support/test-database";
 
@@ -81,7 +82,7 @@ export async function start() {
       const [row] = await db.query.select().from(runTable).where(eq(runTable.runUid, run.runUid));
       return row?.webhook ?? [];
     },
-    ordered: () => takeAll(queues),
+    ordered: () => takeAll(queueServer),
     send: (run: Pick<RunRow, "runUid">, attempt: number) =>
       deliver(stores, { kind: "webhook", run_uid: run.runUid, attempt }, log),
     ready: () => queueServer.counts(later).ready,
@@ -112,7 +113,7 @@ async function openQueues(dir: string) {
   });
   const later = queueServer.queues.later?.url ?? "";
   const queues: Queues = {
-    client: queueServer.client,
+    client: QueueClient.through(queueServer.client),
     urls: { plan: later, item: later, single: later, later, urgent: later },
     timeoutMs: 5_000,
   };
@@ -120,9 +121,9 @@ async function openQueues(dir: string) {
 }
 
 /** Receives and returns the messages that were ordered. */
-async function takeAll({ client, urls }: Queues): Promise<Message[]> {
+async function takeAll({ client, queues }: QueueServer): Promise<Message[]> {
   const command = new ReceiveMessageCommand({
-    QueueUrl: urls.later,
+    QueueUrl: queues.later?.url,
     MaxNumberOfMessages: 10,
     VisibilityTimeout: 3_600,
   });

@@ -1,4 +1,4 @@
-import { AbortMultipartUploadCommand } from "@aws-sdk/client-s3";
+import { AbortMultipartUploadCommand, S3Client } from "@aws-sdk/client-s3";
 import { eq } from "drizzle-orm";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
@@ -96,13 +96,19 @@ describe("the writing of large results", () => {
     rig.stores.store.hook.answer = () => undefined;
     const { finishing } = await rig.stores.reload(run);
     expect(finishing?.etags).toHaveLength(1);
-    await rig.stores.store.bucket.client.send(
+    const { accessKeyId, secretAccessKey, ...settings } = rig.stores.store.bucket.settings;
+    const client = new S3Client({
+      ...{ endpoint: settings.endpoint ?? "", region: settings.region, forcePathStyle: true },
+      credentials: { accessKeyId, secretAccessKey },
+    });
+    await client.send(
       new AbortMultipartUploadCommand({
         Bucket: "test",
         Key: Bucket.absolute(rig.stores.store.bucket, filesOf(run).lineItemsCsv),
         UploadId: finishing?.uploadId ?? "",
       }),
     );
+    client.destroy();
     await rig.finish(run);
     expect(rig.lines).toContainEqual(expect.objectContaining({ event: "finish_restarted", document: 3 }));
     expect(await rig.documents(run)).toEqual(lastTwo);

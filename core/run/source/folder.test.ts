@@ -1,3 +1,4 @@
+import type { ListObjectsV2CommandInput } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as Bucket from "#core/bucket/bucket";
 import { callerOf, client, failure, open, type Stores, silent } from "#test/support/run-stores";
@@ -180,28 +181,21 @@ describe("a large folder", () => {
   /** Inserting into the store's own catalog by SQL would be faster, but the test is about pages of a listing. */
   const listing = (count: number): Stores["services"] => {
     const { bucket } = stores.services;
-    const send = bucket.client.send.bind(bucket.client) as (command: unknown, options: unknown) => unknown;
-    const fake = new Proxy(bucket.client, {
-      get: (target, name) => {
-        if (name !== "send") return Reflect.get(target, name, target) as unknown;
-        return (
-          command: { constructor: { name: string }; input: Record<string, string> },
-          options: unknown,
-        ) => {
-          if (command.constructor.name !== "ListObjectsV2Command") return send(command, options);
-          const from = Number(command.input.ContinuationToken ?? 0);
-          const to = Math.min(count, from + 1_000);
-          const Contents = Array.from({ length: to - from }, (_, i) => ({
-            Key: `${command.input.Prefix}${String(from + i).padStart(6, "0")}.png`,
-            Size: 1,
-            ETag: `"${from + i}"`,
-          }));
-          const page = { Contents, IsTruncated: to < count, NextContinuationToken: String(to) };
-          return Promise.resolve({ ...page, $metadata: {} });
-        };
-      },
-    });
-    return { ...stores.services, bucket: { ...bucket, client: fake } };
+    const { client: real } = bucket;
+    const send: typeof real.send = (operation, input, options) => {
+      if (operation !== "ListObjectsV2") return real.send(operation, input, options);
+      const { ContinuationToken, Prefix } = input as ListObjectsV2CommandInput;
+      const from = Number(ContinuationToken ?? 0);
+      const to = Math.min(count, from + 1_000);
+      const Contents = Array.from({ length: to - from }, (_, i) => ({
+        Key: `${Prefix}${String(from + i).padStart(6, "0")}.png`,
+        Size: 1,
+        ETag: `"${from + i}"`,
+      }));
+      const page = { Contents, IsTruncated: to < count, NextContinuationToken: String(to) };
+      return Promise.resolve({ ...page, $metadata: {} } as never);
+    };
+    return { ...stores.services, bucket: { ...bucket, client: { ...real, send } } };
   };
   const step = (row: Create.Created["run"]) =>
     Check.step(stores.services, row, { deadline: Date.now() + 20_000 }, silent);

@@ -18,6 +18,7 @@ import type { Run } from "#core/run/schema";
 import { startLoop, type TestLoop, type TestLoopOptions } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
+import * as QueueClient from "#test/support/queue-client";
 
 export const silent: Log = {
   info: () => undefined,
@@ -154,7 +155,9 @@ export function queuesOf(loop: TestLoop) {
     },
   });
   return {
-    client,
+    client: QueueClient.through(client),
+    /** The SDK's own, for what the product never asks. */
+    sqs: client,
     timeoutMs: 5_000,
     urls: {
       plan: values.PLAN_QUEUE_URL,

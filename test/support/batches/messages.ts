@@ -9,7 +9,7 @@ export async function counts(
   batches: Batches,
   options: { dead: boolean } = { dead: false },
 ): Promise<{ waiting: number; invisible: number }> {
-  const { client, urls } = queuesOf(batches.loop);
+  const { sqs: client, urls } = queuesOf(batches.loop);
   try {
     const { Attributes } = await client.send(
       new GetQueueAttributesCommand({
@@ -30,7 +30,7 @@ let copies = 0;
 
 /** Sends a message again under another deduplication id, like a queue that delivers twice. */
 export async function copy(batches: Batches, message: ItemMessage): Promise<void> {
-  const { client, urls } = queuesOf(batches.loop);
+  const { sqs: client, urls } = queuesOf(batches.loop);
   const { body, group, deduplicationId } = fifo(message);
   copies += 1;
   try {
@@ -53,7 +53,7 @@ export async function bury(
   queue: "item" | "plan",
   body: ItemMessage | Order.PlanMessage,
 ): Promise<void> {
-  const { client, urls } = queuesOf(batches.loop);
+  const { sqs: client, urls } = queuesOf(batches.loop);
   copies += 1;
   try {
     await client.send(
