@@ -38,8 +38,8 @@ type Command = new (input: never) => object;
 export function open(config: S3.S3ClientConfig): Client {
   let made: Promise<{ sdk: typeof Sdk; client: S3.S3Client }> | undefined;
   const load = async () => {
-    const sdk = await import("./sdk.ts");
-    return { sdk, client: new sdk.S3Client(config) };
+    const Sdk = await import("./sdk.ts");
+    return { sdk: Sdk, client: new Sdk.S3Client(config) };
   };
   const loaded = () => {
     made ??= load();

@@ -28,8 +28,8 @@ type Command = new (input: never) => object;
 export function open(config: SQS.SQSClientConfig): Client {
   let made: Promise<{ sdk: typeof Sdk; client: SQS.SQSClient }> | undefined;
   const load = async () => {
-    const sdk = await import("./sdk.ts");
-    return { sdk, client: new sdk.SQSClient(config) };
+    const Sdk = await import("./sdk.ts");
+    return { sdk: Sdk, client: new Sdk.SQSClient(config) };
   };
   return {
     send: async (operation, input, options) => {

@@ -1,7 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import * as Config from "#core/config";
-import * as QueueClient from "#core/queue/client";
+import * as Client from "#core/queue/client";
 import * as Limits from "#spec/limits";
 import { oldSecret, type Rig, secret, start } from "#test/support/webhook-rig";
 import { deliver } from "./deliver.ts";
@@ -94,7 +94,7 @@ test("a message that comes back after its attempt was recorded calls no receiver
   const run = await rig.makeRun();
   // Nothing listens on this reserved port.
   const closed = { endpoint: "http://127.0.0.1:9", region: "us-east-1", maxAttempts: 1 };
-  const client = QueueClient.open({
+  const client = Client.open({
     ...closed,
     credentials: { accessKeyId: "local", secretAccessKey: "local" },
     useQueueUrlAsEndpoint: false,
