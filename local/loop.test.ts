@@ -263,49 +263,51 @@ test("the stand-in model server answers when no other is named, and comes back a
   await vi.waitFor(models, { timeout: 10_000 });
 });
 
+/** Its messages go to one function, and those that fail to another. */
+function queueSpec(name: string, deadLetter: string) {
+  const subscription = { batchSize: 1, maxConcurrency: 2, partialResponses: true };
+  return {
+    fifo: false,
+    visibilityTimeoutSeconds: 30,
+    retentionSeconds: 3_600,
+    maxReceiveCount: 3,
+    subscription: { ...subscription, function: name, maxConcurrencySetting: "WORK_MAX_CONCURRENCY" },
+    deadLetter: { ...subscription, function: deadLetter },
+  };
+}
+
+const work: App = {
+  functions: { echo: spec("echo.handler"), work: spec("queue.handler"), tick: spec("queue.slow") },
+  table: { routes: [], defaultFunction: "echo" },
+  queues: { work: queueSpec("work", "absent"), other: queueSpec("absent", "absent") },
+  schedules: {
+    tick: { function: "tick", rate: "rate(1 minute)" },
+    absent: { function: "absent", rate: "rate(1 minute)" },
+  },
+};
+/** The same queues, without the functions of their messages. */
+const idle: App = {
+  ...work,
+  functions: { echo: spec("echo.handler"), deadOnly: spec("queue.handler") },
+  queues: { work: queueSpec("absent", "deadOnly") },
+};
+
+/** Sends a message as a function of the loop would. */
+async function send(loop: Loop, body: object): Promise<void> {
+  const { AWS_ENDPOINT_URL_SQS: endpoint, WORK_QUEUE_URL: QueueUrl, AWS_REGION: region } = await seenBy(loop);
+  const client = new SQSClient({
+    endpoint: endpoint ?? "",
+    region: region ?? "",
+    credentials: { accessKeyId: "a", secretAccessKey: "b" },
+  });
+  await client.send(new SendMessageCommand({ QueueUrl, MessageBody: JSON.stringify(body) }));
+  client.destroy();
+}
+
 test("queues and the clock call the functions that exist; messages that were sent survive the loop", async () => {
   const home = folder();
-  const queueSpec = (name: string, deadLetter: string) => {
-    const subscription = { batchSize: 1, maxConcurrency: 2, partialResponses: true };
-    return {
-      fifo: false,
-      visibilityTimeoutSeconds: 30,
-      retentionSeconds: 3_600,
-      maxReceiveCount: 3,
-      subscription: { ...subscription, function: name, maxConcurrencySetting: "WORK_MAX_CONCURRENCY" },
-      deadLetter: { ...subscription, function: deadLetter },
-    };
-  };
-  const work: App = {
-    functions: { echo: spec("echo.handler"), work: spec("queue.handler"), tick: spec("queue.slow") },
-    table: { routes: [], defaultFunction: "echo" },
-    queues: { work: queueSpec("work", "absent"), other: queueSpec("absent", "absent") },
-    schedules: {
-      tick: { function: "tick", rate: "rate(1 minute)" },
-      absent: { function: "absent", rate: "rate(1 minute)" },
-    },
-  };
-  const idle: App = {
-    ...work,
-    functions: { echo: spec("echo.handler"), deadOnly: spec("queue.handler") },
-    queues: { work: queueSpec("absent", "deadOnly") },
-  };
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
-  const send = async (loop: Loop, body: object) => {
-    const {
-      AWS_ENDPOINT_URL_SQS: endpoint,
-      WORK_QUEUE_URL: QueueUrl,
-      AWS_REGION: region,
-    } = await seenBy(loop);
-    const client = new SQSClient({
-      endpoint: endpoint ?? "",
-      region: region ?? "",
-      credentials: { accessKeyId: "a", secretAccessKey: "b" },
-    });
-    await client.send(new SendMessageCommand({ QueueUrl, MessageBody: JSON.stringify(body) }));
-    client.destroy();
-  };
   const first = await run({ home, app: idle, log });
   await send(first, { name: "sent-before" });
   await first.close();

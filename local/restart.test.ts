@@ -74,32 +74,27 @@ const input = {
   ...{ debug: null, principalRole: "client" },
 };
 
-test("a loop that was killed between a message and its first step continues all work at once when it starts again", async () => {
-  expect(forget(dir), "nothing was here").toBe(false);
-  server = await begin();
+const soon = () => new Date(Date.now() + 600_000);
+const queuesOf = () => ({ client: server.client, urls: urls(), timeoutMs: 5_000 });
+
+/** Two items of a run, a webhook, a backup and a probe. */
+async function sendMessages(): Promise<void> {
   const later = (body: object, DelaySeconds = 0) =>
     server.client.send(
       new SendMessageCommand({ QueueUrl: urls().later, MessageBody: JSON.stringify(body), DelaySeconds }),
     );
   const sent = { run_uid: "running", epoch: 5, index: 0, seq: 0, slot: 0 };
-  const stores = {
-    queues: {
-      client: server.client,
-      urls: urls(),
-      timeoutMs: 5_000,
-    },
-  };
-  await Window.send(stores, [sent, { ...sent, index: 1 }], silent);
+  const connected = queuesOf();
+  await Window.send({ queues: connected }, [sent, { ...sent, index: 1 }], silent);
   await later({ kind: "webhook", run_uid: "succeeded", attempt: 1 });
-  const soon = new Date(Date.now() + 600_000);
   await Due.add(database.db, { runUid: "succeeded", keyId: "key-1", webhookUrl: "https://x.example/" });
-  await database.db.query.update(webhookDueTable).set({ sentUntil: soon });
+  await database.db.query.update(webhookDueTable).set({ sentUntil: soon() });
   await later({ kind: "backup", state: "backups/x/a.json", job: "a", step: 1 }, 300);
-  await Probe.send(stores.queues, { n: 3, chain: "c" }, 300_000, silent);
-  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().item }));
-  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().later }));
-  expect([counts("item").inFlight, counts("later").inFlight]).toEqual([1, 1]);
+  await Probe.send(connected, { n: 3, chain: "c" }, 300_000, silent);
+}
 
+/** Runs and extracts in every state that a killed loop can leave, and an open breaker. */
+async function insertRows(): Promise<void> {
   await run("running");
   await item("running", 0, "running");
   await item("running", 1, "queued");
@@ -124,6 +119,9 @@ test("a loop that was killed between a message and its first step continues all 
     messageUntil: hour,
     messageChain: "c",
   });
+}
+
+async function orderEvaluation() {
   const evaluated = {
     evalId: Evaluation.newId(),
     run: { keyId: "key-1", runUid: "succeeded", runId: "succeeded", taskId: "receipt_v1", total: 2 },
@@ -132,9 +130,21 @@ test("a loop that was killed between a message and its first step continues all 
       ...{ groundTruth: undefined, strMode: "strip" as const },
     },
   };
-  const evaluations = { db: database.db, queues: stores.queues, times: Limits.times(1) };
-  const { evalId } = await Evaluation.order(evaluations, silent, evaluated);
-  const held = await Claim.claim(database.db, evalId, soon);
+  const evaluations = { db: database.db, queues: queuesOf(), times: Limits.times(1) };
+  return Evaluation.order(evaluations, silent, evaluated);
+}
+
+test("a loop that was killed between a message and its first step continues all work at once when it starts again", async () => {
+  expect(forget(dir), "nothing was here").toBe(false);
+  server = await begin();
+  await sendMessages();
+  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().item }));
+  await server.client.send(new ReceiveMessageCommand({ QueueUrl: urls().later }));
+  expect([counts("item").inFlight, counts("later").inFlight]).toEqual([1, 1]);
+
+  await insertRows();
+  const { evalId } = await orderEvaluation();
+  const held = await Claim.claim(database.db, evalId, soon());
   await server.close();
 
   expect(forget(dir)).toBe(true);
@@ -145,7 +155,7 @@ test("a loop that was killed between a message and its first step continues all 
 
   // The killed worker's writes have no effect any more, and another worker continues without waiting for the lease.
   await expect(Claim.release(database.db, held as Row)).rejects.toThrow(Claim.Overtaken);
-  expect(await Claim.claim(database.db, evalId, soon)).toMatchObject({ token: (held?.token ?? 0) + 2 });
+  expect(await Claim.claim(database.db, evalId, soon())).toMatchObject({ token: (held?.token ?? 0) + 2 });
 
   const rows = await database.db.query.select().from(runTable);
   expect(rows.filter(({ epoch }) => epoch === 6).map(({ runUid }) => runUid)).toEqual(

@@ -20,6 +20,69 @@ interface Eval {
 const json = (path: string, options: Parameters<ReturnType<typeof loop>["call"]>[1] = {}) =>
   loop().call(path, options) as Promise<{ status: number; headers: Headers; body: Record<string, unknown> }>;
 
+/** A batch of two pictures in one form, which is evaluated by these labels. */
+async function upload(runId: string, gtId: string) {
+  const form = new FormData();
+  form.set("run_id", runId);
+  form.set("gt_id", gtId);
+  form.set("persist_inputs", "true");
+  for (const [i, name] of ["a.png", "b.png"].entries())
+    form.append(
+      "files",
+      new Blob([new Uint8Array(await picture(i + 1, "png"))], { type: "image/png" }),
+      name,
+    );
+  const request = new Request("http://form", { method: "POST", body: form });
+  return json("/v1/batch_extract_upload", {
+    method: "POST",
+    headers: { "content-type": request.headers.get("content-type") ?? "" },
+    body: new Uint8Array(await request.arrayBuffer()),
+  });
+}
+
+/** Both reports, by a signed address and by a redirect. @returns the status of the signed one from then on. */
+async function expectReports(own: Eval, ordered: Eval) {
+  const signed = await json(`${ordered.poll_url}/report?as=url`);
+  expect(signed).toMatchObject({ status: 200, body: { expires_at: expect.any(String) } });
+  const report = async () => (await fetch(String(signed.body.url))).status;
+  const page = await fetch(String(signed.body.url));
+  expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(page.headers.get("content-disposition")).toContain(`${ordered.eval_id}.html`);
+  expect(await page.text()).toContain("Evaluation of measured");
+  const sent = await loop().call(`${own.poll_url}/report`);
+  expect(sent.status).toBe(303);
+  expect(sent.headers.get("location")).toContain(`${own.eval_id}.report.html`);
+  // The run kept its inputs, and of a.png the tax is wrong.
+  const whole = await (await fetch(sent.headers.get("location") ?? "")).text();
+  expect(whole).toMatch(/<img alt="The picture of a\.png" src="data:image\/jpeg;base64,[\w+/]{1000,}/);
+  const plain = await loop().call(`${own.poll_url}/report?pictures=0`);
+  expect(await (await fetch(plain.headers.get("location") ?? "")).text()).not.toContain("<img");
+  return report;
+}
+
+/** Figures by field, and a line for each document. */
+async function expectFigures({ poll_url }: Eval): Promise<void> {
+  const shown = await json(poll_url);
+  expect(shown.status).toBe(200);
+  const { fields, samples } = shown.body as {
+    fields: { path: string; accuracy: number | null; exact: { accuracy: number | null } }[];
+    samples: { url: string }[];
+  };
+  const subtotal = fields.find(({ path }) => path === "subtotal");
+  expect([subtotal?.accuracy, subtotal?.exact.accuracy]).toEqual([1, 0.5]);
+  const lines = (await (await fetch(samples[0]?.url ?? "")).text()).trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line).file)).toEqual(["a.png", "b.png"]);
+}
+
+async function expectDiff(own: Eval, ordered: Eval): Promise<void> {
+  // Its second labels cover only one of the two documents, and correct its tax. This does not change the answer.
+  const diff = await json(`${own.poll_url}/diff/${ordered.eval_id}`);
+  expect(diff).toMatchObject({ status: 200, body: { only_in_first: 1, differs: ["labels"], documents: 1 } });
+  expect(diff.body).toMatchObject({ changes: [], label_differences: { relabeled: 1 } });
+  const missing = await json(`${own.poll_url}/diff/eval_${"0".repeat(24)}`);
+  expect(missing).toMatchObject({ status: 404, body: { error: { param: "other_id" } } });
+}
+
 test("a batch that names labels has the figures in its run; an evaluation with other labels is one call", async () => {
   model.respond = (_request, n) => ModelServer.json({ total: `${n}.00`, subtotal: "10.00", tax: "2.00" });
   const gt = await json("/v1/ground_truths", {
@@ -33,22 +96,7 @@ test("a batch that names labels has the figures in its run; an evaluation with o
     },
   });
   expect(gt.status).toBe(201);
-  const form = new FormData();
-  form.set("run_id", "measured");
-  form.set("gt_id", String(gt.body.gt_id));
-  form.set("persist_inputs", "true");
-  for (const [i, name] of ["a.png", "b.png"].entries())
-    form.append(
-      "files",
-      new Blob([new Uint8Array(await picture(i + 1, "png"))], { type: "image/png" }),
-      name,
-    );
-  const request = new Request("http://form", { method: "POST", body: form });
-  const begun = await json("/v1/batch_extract_upload", {
-    method: "POST",
-    headers: { "content-type": request.headers.get("content-type") ?? "" },
-    body: new Uint8Array(await request.arrayBuffer()),
-  });
+  const begun = await upload("measured", String(gt.body.gt_id));
   expect(begun.status).toBe(202);
 
   const run = await vi.waitFor(
@@ -63,16 +111,7 @@ test("a batch that names labels has the figures in its run; an evaluation with o
   expect(run.eval).toMatchObject({ documents: 2, gt_name: "two" });
   expect(run.eval.accuracy).toBeCloseTo(2 / 3, 12);
 
-  const shown = await json(run.eval.poll_url);
-  expect(shown.status).toBe(200);
-  const { fields, samples } = shown.body as {
-    fields: { path: string; accuracy: number | null; exact: { accuracy: number | null } }[];
-    samples: { url: string }[];
-  };
-  const subtotal = fields.find(({ path }) => path === "subtotal");
-  expect([subtotal?.accuracy, subtotal?.exact.accuracy]).toEqual([1, 0.5]);
-  const lines = (await (await fetch(samples[0]?.url ?? "")).text()).trim().split("\n");
-  expect(lines.map((line) => JSON.parse(line).file)).toEqual(["a.png", "b.png"]);
+  await expectFigures(run.eval);
 
   const other = await json("/v1/ground_truths", {
     method: "POST",
@@ -93,29 +132,9 @@ test("a batch that names labels has the figures in its run; an evaluation with o
   const list = (await json("/v1/evals?run_id=measured")).body as { items: Eval[] };
   expect(list.items.map(({ eval_id }) => eval_id)).toEqual([ordered.eval_id, run.eval.eval_id]);
 
-  const signed = await json(`${ordered.poll_url}/report?as=url`);
-  expect(signed).toMatchObject({ status: 200, body: { expires_at: expect.any(String) } });
-  const report = async () => (await fetch(String(signed.body.url))).status;
-  const page = await fetch(String(signed.body.url));
-  expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
-  expect(page.headers.get("content-disposition")).toContain(`${ordered.eval_id}.html`);
-  expect(await page.text()).toContain("Evaluation of measured");
-  const sent = await loop().call(`${run.eval.poll_url}/report`);
-  expect(sent.status).toBe(303);
-  expect(sent.headers.get("location")).toContain(`${run.eval.eval_id}.report.html`);
-  // The run kept its inputs, and of a.png the tax is wrong.
-  const whole = await (await fetch(sent.headers.get("location") ?? "")).text();
-  expect(whole).toMatch(/<img alt="The picture of a\.png" src="data:image\/jpeg;base64,[\w+/]{1000,}/);
-  const plain = await loop().call(`${run.eval.poll_url}/report?pictures=0`);
-  expect(await (await fetch(plain.headers.get("location") ?? "")).text()).not.toContain("<img");
+  const report = await expectReports(run.eval, ordered);
 
-  // Its second labels cover only one of the two documents, and correct its tax. This does not change the answer.
-  const diff = await json(`${run.eval.poll_url}/diff/${ordered.eval_id}`);
-  expect(diff).toMatchObject({ status: 200, body: { only_in_first: 1, differs: ["labels"], documents: 1 } });
-  expect(diff.body).toMatchObject({ changes: [], label_differences: { relabeled: 1 } });
-  const missing = await json(`${run.eval.poll_url}/diff/eval_${"0".repeat(24)}`);
-  expect(missing).toMatchObject({ status: 404, body: { error: { param: "other_id" } } });
-
+  await expectDiff(run.eval, ordered);
   expect((await json(ordered.poll_url, { method: "DELETE" })).body).toEqual({ deleted: { evals: 1 } });
   expect((await json(ordered.poll_url)).status).toBe(404);
   expect(await report()).toBe(404);

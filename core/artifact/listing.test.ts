@@ -11,12 +11,14 @@ afterEach(async () => {
   await store.close();
 });
 
-const all: Listing.Query = { kind: "extracts", keyId: undefined, limit: 50 };
-const page = (query: Partial<Listing.Query>, limits?: Listing.Bounds) =>
+type Query = Parameters<typeof Listing.page>[2];
+type Bounds = Parameters<typeof Listing.page>[3];
+const all: Query = { kind: "extracts", keyId: undefined, limit: 50 };
+const page = (query: Partial<Query>, limits?: Bounds) =>
   Listing.page(store.bucket, silent, { ...all, ...query }, limits);
 
 /** Every page to the end; `pages` counts them, `calls` is the most list calls that one of them made. */
-async function pages(query: Partial<Listing.Query>, limits?: Listing.Bounds) {
+async function pages(query: Partial<Query>, limits?: Bounds) {
   const items: Listing.ArtifactEntry[] = [];
   let count = 0;
   let most = 0;

@@ -34,7 +34,7 @@ export const ArtifactEntry = z
   .meta({ id: "ArtifactEntry" });
 export type ArtifactEntry = z.output<typeof ArtifactEntry>;
 
-export interface Bounds {
+interface Bounds {
   /** Names a list call gives; S3 gives 1,000 at most. */
   listObjects: number;
   /** A day's names are sorted by time in slices of this many, rounded up to whole list calls. */
@@ -46,7 +46,7 @@ export interface Bounds {
 /** 10 calls for a slice; a page costs 120 calls at most, eight at a time, and 1 to 4 on the usual day. */
 export const bounds: Bounds = { listObjects: 1_000, sliceObjects: 10_000, listCalls: 100 };
 
-export interface Query {
+interface Query {
   kind: Kind;
   /** Only this key's artifacts; undefined: those of all keys. The caller checks which keys may be seen. */
   keyId: string | undefined;

@@ -8,7 +8,7 @@ import * as Job from "./job.ts";
 import type { Limits } from "./limits.ts";
 
 /** A backup: its bytes, its place in the bucket, or that it is in progress. */
-export type Outcome =
+type Outcome =
   | { kind: "bytes"; bytes: Uint8Array }
   | { kind: "stored"; rel: string }
   | { kind: "building"; entries: number; retryAfterS: number };

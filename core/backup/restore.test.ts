@@ -77,7 +77,7 @@ async function backedUp(objects: Readonly<Record<string, string>>): Promise<Buff
   return Buffer.from(made.bytes);
 }
 
-const restore = (archive: Buffer, more: Partial<Restore.Options> = {}) =>
+const restore = (archive: Buffer, more: Partial<Parameters<typeof Restore.restore>[2]> = {}) =>
   Restore.restore({ db: database.db, bucket: store.bucket }, () => Readable.from([archive]), {
     ...{ revoked: false, log: silent, signal: new AbortController().signal, ...more },
   });

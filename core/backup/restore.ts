@@ -36,7 +36,7 @@ interface Stores {
   bucket: Bucket.Bucket;
 }
 
-export interface Options {
+interface Options {
   /** Also artifacts of keys that are revoked in this database. */
   revoked: boolean;
   log: Log;

@@ -20,7 +20,8 @@ beforeEach(async () => {
 });
 
 const later = () => new Date(Date.now() + 60_000);
-const wish = (requestId: string, more: Partial<Claim.Wish> = {}): Claim.Wish => ({
+type Wish = Parameters<typeof Claim.claim>[1];
+const wish = (requestId: string, more: Partial<Wish> = {}): Wish => ({
   keyId: "client-1",
   requestId,
   taskId: "receipt_v1",
@@ -28,13 +29,13 @@ const wish = (requestId: string, more: Partial<Claim.Wish> = {}): Claim.Wish => 
   leaseUntil: later(),
   ...more,
 });
-const claim = (wanted: Claim.Wish, limits: Partial<KeyLimits> = {}, mustBeNew = false) =>
+const claim = (wanted: Wish, limits: Partial<KeyLimits> = {}, mustBeNew = false) =>
   Claim.claim(database.db, wanted, {
     mustBeNew,
     handoverWindowMs: 60_000,
     limits: { ...noLimits, ...limits },
   });
-const ours = async (wanted: Claim.Wish, limits: Partial<KeyLimits> = {}): Promise<Row.Row> => {
+const ours = async (wanted: Wish, limits: Partial<KeyLimits> = {}): Promise<Row.Row> => {
   const { claim: got } = await claim(wanted, limits);
   if (got?.kind !== "ours") throw new Error(`it is ${got?.kind}`);
   return got.row;

@@ -10,7 +10,7 @@ import { extractTable } from "./extract.sql.ts";
 import { byId, idOf, type Row } from "./row.ts";
 import * as Turn from "./turn.ts";
 
-export interface Wish {
+interface Wish {
   keyId: string;
   requestId: string;
   taskId: string;

@@ -41,7 +41,7 @@ export interface Patience {
 export type Given = ExtractRequest & Pick<Source.Given, "image">;
 
 /** The caller, its ids, and the deadline. */
-export interface Caller {
+interface Caller {
   principal: Principal;
   /** `X-Request-ID`: the extract's id if the body has none, the caller chose it, and it is free. */
   headerId: { value: string; given: boolean };

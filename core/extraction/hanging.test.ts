@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Decoder } from "#core/document/decoder";
 import * as Hanging from "#core/document/fixtures/hanging";
-import { type Caller, extract } from "#core/extraction/extraction";
+import { extract } from "#core/extraction/extraction";
 import type * as Queue from "#core/queue/queue";
 import type { Services } from "#core/reading/services";
 import { noLimits } from "#spec/key-limits";
@@ -61,7 +61,7 @@ let count = 0;
 async function timed(keyId: string, width: number): Promise<{ ms: number; outcome: unknown }> {
   const startedAt = performance.now();
   count += 1;
-  const caller: Caller = {
+  const caller: Parameters<typeof extract>[2] = {
     principal: { keyId, role: "client", scopes: ["extract:run"], limits: noLimits },
     headerId: { value: `r-${count}`, given: true },
     idempotencyKey: undefined,

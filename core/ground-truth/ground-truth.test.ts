@@ -184,7 +184,10 @@ describe("a ground truth", () => {
 });
 
 describe("labels from an upload", () => {
-  async function upload(body: Uint8Array | string | undefined, kind: Upload.Kind = "ground_truth") {
+  async function upload(
+    body: Uint8Array | string | undefined,
+    kind: Upload.UploadRequest["kind"] = "ground_truth",
+  ) {
     const request = { kind, bytes: body?.length ?? 1 };
     const given = { keyId: "alice", idempotencyKey: undefined };
     const { upload } = await Upload.create(stores.services, request, given);

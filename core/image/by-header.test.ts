@@ -1,7 +1,7 @@
 import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { type Header, headBytes, judge, type More } from "#core/image/by-header";
+import { type Header, headBytes, judge } from "#core/image/by-header";
 import { exif, physical, png, pngChunk, withJpegSegment } from "#test/support/picture-parts";
 
 const size = { width: 400, height: 300 };
@@ -18,7 +18,7 @@ function judged(file: Buffer): { header: Header | undefined; ranges: number } {
   const head = file.subarray(0, headBytes);
   const first = judge({ head, total: file.length });
   if (first === undefined || !("from" in first)) return { header: first, ranges: 1 };
-  const { from, bytes } = first as More;
+  const { from, bytes } = first as Exclude<typeof first, Header | undefined>;
   const second = judge({
     head,
     total: file.length,

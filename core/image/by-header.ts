@@ -33,7 +33,7 @@ export interface Header {
 }
 
 /** Another range that the judgment needs. */
-export interface More {
+interface More {
   from: number;
   bytes: number;
 }

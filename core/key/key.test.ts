@@ -6,6 +6,7 @@ import * as Key from "#core/key/key";
 import { noLimits } from "#spec/key-limits";
 import * as TestDatabase from "#test/support/test-database";
 import { keySecretTable, keyTable } from "./key.sql.ts";
+import { presets } from "./role.ts";
 
 const pepper = "pepper-of-the-key-tests";
 let database: Awaited<ReturnType<typeof TestDatabase.start>>;
@@ -203,7 +204,7 @@ describe("keys", () => {
     expect(second.api_key).not.toBe(first.api_key);
     expect(second.starts).toHaveLength(2);
     expect((await fresh()(first.api_key))?.keyId).toBe("rotated");
-    expect((await fresh()(second.api_key))?.scopes).toEqual(Key.presets.debugger);
+    expect((await fresh()(second.api_key))?.scopes).toEqual(presets.debugger);
     const third = await Key.rotate(database.db, pepper, { keyId: "rotated", overlapMs: 0 });
     await expect.poll(() => fresh()(first.api_key)).toBeUndefined();
     expect(await fresh()(second.api_key)).toBeUndefined();
@@ -252,7 +253,7 @@ describe("keys", () => {
       role: "debugger",
       items_per_day: 5,
     });
-    expect(await known()).toEqual(Key.presets.debugger);
+    expect(await known()).toEqual(presets.debugger);
     await update({ scopes: ["runs:delete"] });
     expect(await known()).toEqual(["runs:delete"]);
     expect(await update({ expires: null })).toMatchObject({

@@ -12,7 +12,7 @@ import * as Secret from "./secret.ts";
 
 export { create, type LimitChanges, revoke, rotate, update } from "./change.ts";
 export { type Created, type KeyInfo, list } from "./info.ts";
-export { KeyId, presets, type Role, roles } from "./role.ts";
+export { type Role, roles } from "./role.ts";
 
 /** Who is calling. */
 export interface Principal {

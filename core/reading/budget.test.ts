@@ -5,10 +5,11 @@ import * as Vision from "#core/vision/vision";
 import * as Budget from "./budget.ts";
 
 const requeueDelaysMs = [2_000, 10_000, 60_000];
-const fresh: Budget.Spent = { attempts: 0, claims: 1, suspects: 0 };
+type Spent = Parameters<typeof Budget.afterFailure>[0];
+const fresh: Spent = { attempts: 0, claims: 1, suspects: 0 };
 
 /** The verdict of an extract's failure, and of an item's. */
-function verdicts(row: Partial<Budget.Spent>, code: Code, fault?: Fault, retryAfterS?: number) {
+function verdicts(row: Partial<Spent>, code: Code, fault?: Fault, retryAfterS?: number) {
   const error =
     fault === undefined
       ? new AppError(code, "failed")

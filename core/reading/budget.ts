@@ -13,7 +13,7 @@ export const maxAttempts = 3;
 export const maxClaims = 5;
 
 /** What a row has used of its budget. */
-export interface Spent {
+interface Spent {
   attempts: number;
   claims: number;
   suspects: number;

@@ -14,7 +14,7 @@ import type { Services } from "./services.ts";
 /* The record of an attempt: an artifact, its key, and the part of it that is returned to callers. */
 
 /** Whose attempt it is, and for what. */
-export interface Identity {
+interface Identity {
   keyId: string;
   requestId: string;
   taskId: string;

@@ -4,7 +4,7 @@ import { vi } from "vitest";
 import type { AppError } from "#core/error";
 import type { Fields, Log } from "#core/log";
 import { isPublic } from "#core/remote/address";
-import { download, type Limits } from "#core/remote/download";
+import { download } from "#core/remote/download";
 import type { Address, World } from "#core/remote/resolve";
 
 export const lines: Fields[] = [];
@@ -13,6 +13,7 @@ export const write = (_event: string, fields: Fields = {}) => void lines.push(fi
 
 export const log: Log = { info: write, warn: write, error: write, child: () => log };
 
+type Limits = Parameters<typeof download>[1];
 export const limits: Limits = { log, protocols: ["https:", "http:"], maxBytes: 100_000, timeoutMs: 5_000 };
 
 export const addressesOf = (...found: string[]): Address[] =>

@@ -4,7 +4,7 @@ import * as TooLarge from "#core/upload/too-large";
 import { request } from "./connect.ts";
 import { type Address, parse, type Reason, RefusedError, resolve, type World } from "./resolve.ts";
 
-export interface Limits {
+interface Limits {
   log: Log;
   protocols: readonly string[];
   maxBytes: number;

@@ -2,7 +2,7 @@ import type { ErrorObject } from "ajv";
 import type { Field, FieldKind } from "#core/canonical/normalize";
 import { invalidRequest } from "#core/error";
 import { formats } from "#core/task/definition/field";
-import { tokenBound } from "#core/vision/schema-bound";
+import { tokenBound } from "#core/vision/answer/schema-bound";
 import type { Debug } from "./debug.ts";
 import { formatAssertions } from "./forms.ts";
 import { sha256 } from "./hash.ts";

@@ -27,7 +27,7 @@ import { uploadTable } from "./upload.sql.ts";
  */
 
 const kinds = ["image", "manifest", "data", "ground_truth"] as const;
-export type Kind = (typeof kinds)[number];
+type Kind = (typeof kinds)[number];
 
 /** The most bytes that may be announced, by what is said of them. The bytes decide about the type when they are read. */
 function maxBytesOf({ kind, mimeType, name }: { kind: Kind; mimeType: string; name: string | undefined }) {
@@ -272,7 +272,7 @@ async function signedData(
 }
 
 /** An upload's bytes, its object and its version. */
-export interface Read {
+interface Read {
   bytes: Uint8Array;
   declaredMimeType: string;
   objectKey: string;

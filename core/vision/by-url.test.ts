@@ -20,7 +20,7 @@ const urlsOf = ({ body }: ModelServer.Received) =>
   );
 
 /** Asks with a URL; events and bytes are as the options say. */
-function ask(options: Partial<Vision.AskOptions> = {}) {
+function ask(options: Partial<Parameters<typeof Vision.ask>[2]> = {}) {
   const onNotFetched = vi.fn(async () => [picture]);
   const onUrlsOff = vi.fn();
   const events: unknown[] = [];

@@ -2,7 +2,7 @@ import type { Answer, AskOptions } from "#core/vision/asked";
 import type * as Complete from "#core/vision/complete";
 import { Ladder } from "#core/vision/ladder";
 
-export type { Answer, AskOptions } from "#core/vision/asked";
+export type { Answer } from "#core/vision/asked";
 export { VisionError } from "#core/vision/fault";
 export { probe } from "#core/vision/probe";
 export { Room } from "#core/vision/room";

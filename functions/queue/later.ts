@@ -25,12 +25,12 @@ export const handler = worker("later", async ({ body, log, deadline, leaseUntil 
   if (message.kind === "probe") return;
   if (message.kind === "webhook") return deliver(services(Bucket.patient()), message, log);
   if (message.kind === "evaluation") {
-    const Job = await import("#core/evaluation/job/job");
+    const { step } = await import("#core/evaluation/job/job");
     // Not all services: this function is not linked to the model server.
     const { db, bucket, queues, times, version } = services(Bucket.patient());
     const { gpuCostPerHour } = Config.usage();
     const stores = { db, bucket, queues, times, version, gpuCostPerHour };
-    return Job.step(stores, message, { deadline, leaseUntil, log });
+    return step(stores, message, { deadline, leaseUntil, log });
   }
   await Job.step(
     { bucket: Bucket.patient(), send: (next) => Queue.send(Queue.connect(), "later", next) },

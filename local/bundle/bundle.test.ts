@@ -13,7 +13,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { packageRoot } from "#local/home/home";
 import * as PagesBuild from "#local/pages/build";
-import { BundleError, type BundleOptions, bundle } from "./bundle.ts";
+import { BundleError, bundle } from "./bundle.ts";
 
 // Bundlings on one machine run in turns, and other tests' loops may come first.
 vi.setConfig({ testTimeout: 120_000 });
@@ -23,7 +23,7 @@ const write = (name: string, text: string) => {
   mkdirSync(dirname(join(root, name)), { recursive: true });
   writeFileSync(join(root, name), text);
 };
-const build = async (handlers: BundleOptions["handlers"], minify = false) => {
+const build = async (handlers: Parameters<typeof bundle>[0]["handlers"], minify = false) => {
   const built = await bundle({ root, handlers, minify });
   built.release();
   return built;

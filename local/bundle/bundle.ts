@@ -13,7 +13,7 @@ import { folder } from "#spec/docs-page";
 import { pdfium } from "#spec/pdfium";
 import * as Known from "./known.ts";
 
-export interface BundledFunction {
+interface BundledFunction {
   /** Absolute path of the ESM bundle. */
   readonly file: string;
   readonly exportName: string;
@@ -39,7 +39,7 @@ export class BundleError extends Error {
   override readonly name = "BundleError";
 }
 
-export interface BundleOptions {
+interface BundleOptions {
   /** Name of the function → handler as SST writes it, "functions/api/system.handler", relative to `root`. */
   readonly handlers: Readonly<Record<string, string>>;
   readonly root?: string;

@@ -6,7 +6,7 @@ import OpenAI from "openai";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as FileText from "#core/reading/told/file-text";
-import { type ModelServer, start } from "#local/model/server";
+import { start } from "#local/model/server";
 
 const samples = new URL("../../samples/", import.meta.url);
 const totals = {
@@ -21,7 +21,7 @@ const API_KEY = "test-key";
 let slip: string;
 /** A whole sample, which keeps the engine busy for seconds. */
 let long: string;
-let server: ModelServer;
+let server: Awaited<ReturnType<typeof start>>;
 let client: OpenAI;
 
 const dataUrl = (bytes: Buffer) => `data:image/jpeg;base64,${bytes.toString("base64")}`;

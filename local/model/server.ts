@@ -12,7 +12,7 @@ import * as Protocol from "#local/model/protocol";
 import { answer } from "#local/model/rules/answer";
 import * as Tokens from "#local/model/rules/tokens";
 
-export interface ModelServer {
+interface ModelServer {
   /** Base address of the OpenAI API: `http://127.0.0.1:<port>/v1`. */
   url: string;
   /** Ends connections and the OCR process; resolves when both are gone. */

@@ -13,7 +13,7 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Denied, type QueueServer, start } from "#local/queue/server";
+import { type QueueServer, start } from "#local/queue/server";
 import * as Access from "#spec/access";
 import { functions } from "#spec/functions";
 import { queues } from "#spec/queues";
@@ -123,7 +123,7 @@ test("a changed setting reaches a queue that holds messages, and removes none", 
 });
 
 describe("a function's rights", () => {
-  const denied: Denied[] = [];
+  const denied: Parameters<NonNullable<Parameters<typeof start>[0]["onDenied"]>>[0][] = [];
   /** The rights of the function `item`, as the loop configures them. */
   async function asItem(): Promise<{ server: QueueServer; client: SQSClient }> {
     denied.length = 0;

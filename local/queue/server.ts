@@ -33,7 +33,7 @@ export interface Role {
   readonly rights: readonly QueueRight[];
 }
 
-export interface Denied {
+interface Denied {
   readonly functionName: string;
   /** IAM's name: `sqs:SendMessage`. */
   readonly action: string;

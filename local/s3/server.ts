@@ -33,7 +33,7 @@ export interface S3Server {
 }
 
 /** What a hook gets of a request with a valid signature. */
-export interface RequestInfo {
+interface RequestInfo {
   method: string;
   operation: Operation;
   bucket: string;
@@ -45,7 +45,7 @@ export type Hook = (request: RequestInfo) => HookAnswer | Promise<HookAnswer>;
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook that only counts returns nothing.
 type HookAnswer = void | { status: number };
 
-export interface S3Options {
+interface S3Options {
   /** Holds everything; made when missing. One process at a time. */
   dir: string;
   /** 0 or absent: any free port. */

@@ -17,7 +17,7 @@ const seen = (more: Partial<Seen> = {}): Seen => ({
   },
   ...more,
 });
-const line = (more: Partial<Seen> = {}, look: Partial<Terminal.Look> = {}) =>
+const line = (more: Partial<Seen> = {}, look: Partial<Parameters<typeof Terminal.requestLine>[1]> = {}) =>
   Terminal.requestLine(seen(more), { colors: false, level: "INFO", ...look }, at);
 
 describe("a request in the terminal", () => {

@@ -6,7 +6,7 @@ const codes = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2 } as const;
 type Color = keyof typeof codes;
 
 /** The form of the lines. */
-export interface Look {
+interface Look {
   readonly colors: boolean;
   /** Requests below this level (`LOG_LEVEL`) are not shown. */
   readonly level: Level;

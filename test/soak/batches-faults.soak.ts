@@ -32,7 +32,7 @@ const impatient = (maxReceiveCount: number): App => ({
 
 async function start(options: Parameters<typeof open>[0]): Promise<{ batches: Batches; key: string }> {
   const batches = await open(options);
-  close = batches.close;
+  close = () => batches.close();
   const [key = ""] = await batches.keys(1);
   return { batches, key };
 }
@@ -45,7 +45,7 @@ describe("chaos", () => {
       respond: () => answer(40),
       lateMs: 12_000,
     });
-    close = storm.batches.close;
+    close = () => storm.batches.close();
     const [key = ""] = await storm.batches.keys(1);
     const line = await chaos(storm, {
       ...{ runId: "chaos", items: 500, key, concurrency: 8, rounds: 5 },

@@ -74,83 +74,117 @@ class Fifo<T> {
 }
 
 /** Runs the clock; the caller has faked `Date`. */
-export async function share(
-  stores: Stores,
-  { runs, concurrency, workers, serviceMs, hours }: Share,
-): Promise<Shared> {
-  const items = new Fifo<ItemMessage>();
-  const orders = new Fifo<Order.PlanMessage>();
-  const services = imitated(stores, items, orders);
+export async function share(stores: Stores, wanted: Share): Promise<Shared> {
+  const { runs, concurrency, workers, serviceMs, hours } = wanted;
+  const workplace = new Workplace(stores, serviceMs);
   const rows: RunRow[] = [];
-  for (let i = 0; i < runs; i += 1) {
-    await seed(services.db, { runId: `run-${i}`, total: 20_000, concurrency, key: "shared/none.jpg" });
-    const row = await stores.run(`run-${i}`, "local-admin");
-    rows.push(row);
-    await Order.order(services, row, "plan", silent);
-  }
+  for (let i = 0; i < runs; i += 1) rows.push(await workplace.addRun(`run-${i}`, concurrency));
   let at = Date.now();
   const until = at + hours * 60 * minuteMs;
   let nextReconcile = at + minuteMs;
-  let [renumbered, sentAgain, stale] = [0, 0, 0];
-  const ends: { at: number; message: Message<ItemMessage>; claimed: Claim.Claimed | undefined }[] = [];
 
-  const plan = async () => {
-    for (let order = orders.take(); order !== undefined; order = orders.take()) {
-      await Plan.plan(services, order.body, { deadline: Date.now() + 100_000 }, silent);
-      orders.busy.delete(order.group);
+  await workplace.plan();
+  while (at < until) {
+    await workplace.begin(workers);
+    at = Math.min(workplace.nextEnd, nextReconcile);
+    vi.setSystemTime(at);
+    if (at === nextReconcile) {
+      await workplace.reconcile();
+      nextReconcile += minuteMs;
+    } else await workplace.endFirst();
+    await workplace.plan();
+  }
+  const { renumbered, sentAgain, stale } = workplace;
+  return { ended: await workplace.ended(rows), renumbered, sentAgain, stale };
+}
+
+/** What a worker holds: a message, and the item unless the message is stale. */
+interface Task {
+  readonly endsAt: number;
+  readonly message: Message<ItemMessage>;
+  readonly claimed: Claim.Claimed | undefined;
+}
+
+/** The planner and the workers, each step of which happens at the virtual time. */
+class Workplace {
+  renumbered = 0;
+  sentAgain = 0;
+  stale = 0;
+  readonly #stores: Stores;
+  readonly #serviceMs: number;
+  readonly #items = new Fifo<ItemMessage>();
+  readonly #orders = new Fifo<Order.PlanMessage>();
+  readonly #services: RunServices;
+  /** What workers are at, the first to end first. */
+  readonly #tasks: Task[] = [];
+
+  constructor(stores: Stores, serviceMs: number) {
+    this.#stores = stores;
+    this.#serviceMs = serviceMs;
+    this.#services = imitated(stores, this.#items, this.#orders);
+  }
+
+  get nextEnd(): number {
+    return this.#tasks[0]?.endsAt ?? Number.POSITIVE_INFINITY;
+  }
+
+  async addRun(runId: string, concurrency: number): Promise<RunRow> {
+    await seed(this.#services.db, { runId, total: 20_000, concurrency, key: "shared/none.jpg" });
+    const row = await this.#stores.run(runId, "local-admin");
+    await Order.order(this.#services, row, "plan", silent);
+    return row;
+  }
+
+  /** Performs all orders that wait. */
+  async plan(): Promise<void> {
+    for (let order = this.#orders.take(); order !== undefined; order = this.#orders.take()) {
+      await Plan.plan(this.#services, order.body, { deadline: Date.now() + 100_000 }, silent);
+      this.#orders.busy.delete(order.group);
     }
-  };
-  const begin = async (message: Message<ItemMessage>) => {
-    const claimed = await Claim.claim(services.db, message.body, new Date(Date.now() + 2 * serviceMs));
-    const isOurs = claimed?.item !== undefined;
-    if (!isOurs) stale += 1;
-    ends.push({ at: Date.now() + (isOurs ? serviceMs : 100), message, claimed });
-  };
-  const end = async ({ message, claimed }: (typeof ends)[number]) => {
-    items.busy.delete(message.group);
+  }
+
+  /** Gives every free worker a message. */
+  async begin(workers: number): Promise<void> {
+    while (this.#tasks.length < workers) {
+      const message = this.#items.take();
+      if (message === undefined) break;
+      const leaseUntil = new Date(Date.now() + 2 * this.#serviceMs);
+      const claimed = await Claim.claim(this.#services.db, message.body, leaseUntil);
+      const isOurs = claimed?.item !== undefined;
+      if (!isOurs) this.stale += 1;
+      this.#tasks.push({ endsAt: Date.now() + (isOurs ? this.#serviceMs : 100), message, claimed });
+    }
+    this.#tasks.sort((a, b) => a.endsAt - b.endsAt);
+  }
+
+  async endFirst(): Promise<void> {
+    const [task] = this.#tasks.splice(0, 1);
+    if (task === undefined) return;
+    const { message, claimed } = task;
+    const services = this.#services;
+    this.#items.busy.delete(message.group);
     if (claimed?.item === undefined) {
       const outlook = await Progress.read(services.db, message.body.run_uid);
       if (outlook !== undefined) await Progress.duties(services, outlook, silent, { again: true });
       return;
     }
+    const { run, item } = claimed;
     const error = new AppError("invalid_image", "no picture");
-    const artifact = failure(claimed.run, claimed.item, error, {
-      startedAt: Date.now(),
-      version: services.version,
-    });
-    const outlook = await Ending.conclude(
-      services,
-      silent,
-      { run: claimed.run, row: claimed.item },
-      artifact,
-    );
+    const artifact = failure(run, item, error, { startedAt: Date.now(), version: services.version });
+    const outlook = await Ending.conclude(services, silent, { run, row: item }, artifact);
     if (outlook !== undefined) await Progress.duties(services, outlook, silent);
-  };
-
-  await plan();
-  while (at < until) {
-    while (ends.length < workers) {
-      const next = items.take();
-      if (next === undefined) break;
-      await begin(next);
-    }
-    ends.sort((a, b) => a.at - b.at);
-    at = Math.min(ends[0]?.at ?? Number.POSITIVE_INFINITY, nextReconcile);
-    vi.setSystemTime(at);
-    if (at === nextReconcile) {
-      const repairs = await Runs.reconcile(services, silent);
-      renumbered += repairs.runs_renumbered;
-      sentAgain += repairs.items_sent_again;
-      nextReconcile += minuteMs;
-    } else {
-      const [done] = ends.splice(0, 1);
-      if (done !== undefined) await end(done);
-    }
-    await plan();
   }
-  const found = await services.db.query.select().from(runTable);
-  const ended = rows.map(({ runUid }) => found.find((row) => row.runUid === runUid)?.failed ?? 0);
-  return { ended, renumbered, sentAgain, stale };
+
+  async reconcile(): Promise<void> {
+    const repairs = await Runs.reconcile(this.#services, silent);
+    this.renumbered += repairs.runs_renumbered;
+    this.sentAgain += repairs.items_sent_again;
+  }
+
+  async ended(rows: readonly RunRow[]): Promise<number[]> {
+    const found = await this.#services.db.query.select().from(runTable);
+    return rows.map(({ runUid }) => found.find((row) => row.runUid === runUid)?.failed ?? 0);
+  }
 }
 
 function imitated(stores: Stores, items: Fifo<ItemMessage>, orders: Fifo<Order.PlanMessage>): RunServices {

@@ -269,6 +269,9 @@ export async function fuzz(
 const shown = ({ json, headers }: Planned) =>
   `${JSON.stringify({ json, headers }).slice(0, 400)}`.replaceAll(/[A-Za-z0-9+/]{80,}/g, "…");
 
+/** Draws a value; the salt tells the draws of one call from each other. */
+type Draw = <T>(arbitrary: fc.Arbitrary<T>, salt: number) => T;
+
 function plan(
   pool: Pool,
   pictures: readonly string[],
@@ -276,47 +279,15 @@ function plan(
   keys: Keys,
   seed: number,
 ): Planned & { operation: Operation } {
-  const draw = <T>(arbitrary: fc.Arbitrary<T>, salt: number): T =>
+  const draw: Draw = <T>(arbitrary: fc.Arbitrary<T>, salt: number): T =>
     fc.sample(arbitrary, { seed: seed * 31 + salt, numRuns: 1 })[0] as T;
   const operation = draw(fc.constantFrom(...operations, ...makers, ...makers, ...makers), 1);
-  let path = operation.path;
-  const query = new URLSearchParams();
-  for (const [i, given] of (operation.parameters ?? []).entries()) {
-    const { in: place, name = "", schema = {}, required } = resolve(given);
-    if (place === "header") continue;
-    const value = textOf(draw(valueFor(schema, name, pool), 10 + i));
-    if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(value) || "x");
-    else if (required || draw(fc.nat(2), 40 + i) === 0) query.set(name, value);
-  }
-  const search = query.size === 0 ? "" : `?${query}`;
-  const headers: Record<string, string> = {};
-  if (draw(fc.nat(9), 2) === 0) headers["idempotency-key"] = `key-${draw(fc.nat(30), 3)}`;
-  if (draw(fc.nat(9), 4) === 0)
-    headers.prefer = draw(
-      fc.constantFrom("respond-async", "wait=0", "wait=1", "wait=x", "wait=3, respond-async"),
-      5,
-    );
-  if (draw(fc.nat(9), 6) === 0)
-    headers["x-request-id"] = draw(fc.constantFrom("r-1", "..", "ok_1", "a".repeat(200)), 7);
-  const who = draw(fc.nat(19), 8);
-  const key =
-    who === 0
-      ? null
-      : who === 1
-        ? "not-a-key"
-        : who === 2
-          ? keys.limited
-          : who < 7
-            ? keys.client
-            : keys.admin;
+  const path = address(operation, pool, draw);
+  const headers = headersOf(draw);
+  const key = keyOf(keys, draw);
   const head = operation.method === "GET" && draw(fc.nat(14), 9) === 0;
-  const planned = {
-    operation,
-    path: `${path}${search}`,
-    method: head ? "HEAD" : operation.method,
-    headers,
-    key,
-  };
+  const method = head ? "HEAD" : operation.method;
+  const planned = { operation, path, method, headers, key };
   const content = operation.requestBody?.content;
   if (content === undefined) return planned;
   const odd = draw(fc.nat(29), 60);
@@ -334,6 +305,40 @@ function plan(
     return { ...planned, body: new Uint8Array(bytes), headers: { ...headers, "content-type": type } };
   const body = draw(valueFor(media?.schema ?? {}, "body", pool), 62);
   return { ...planned, json: sensible(operation, body, pictures, seed) };
+}
+
+/** The operation's path and query with drawn parameters. */
+function address(operation: Operation, pool: Pool, draw: Draw): string {
+  let path = operation.path;
+  const query = new URLSearchParams();
+  for (const [i, given] of (operation.parameters ?? []).entries()) {
+    const { in: place, name = "", schema = {}, required } = resolve(given);
+    if (place === "header") continue;
+    const value = textOf(draw(valueFor(schema, name, pool), 10 + i));
+    if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(value) || "x");
+    else if (required || draw(fc.nat(2), 40 + i) === 0) query.set(name, value);
+  }
+  return query.size === 0 ? path : `${path}?${query}`;
+}
+
+/** Each header in one of ten calls. */
+function headersOf(draw: Draw): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const waits = ["respond-async", "wait=0", "wait=1", "wait=x", "wait=3, respond-async"];
+  if (draw(fc.nat(9), 2) === 0) headers["idempotency-key"] = `key-${draw(fc.nat(30), 3)}`;
+  if (draw(fc.nat(9), 4) === 0) headers.prefer = draw(fc.constantFrom(...waits), 5);
+  if (draw(fc.nat(9), 6) === 0)
+    headers["x-request-id"] = draw(fc.constantFrom("r-1", "..", "ok_1", "a".repeat(200)), 7);
+  return headers;
+}
+
+/** Most calls have a key that may do everything; null sends none. */
+function keyOf(keys: Keys, draw: Draw): string | null {
+  const who = draw(fc.nat(19), 8);
+  if (who === 0) return null;
+  if (who === 1) return "not-a-key";
+  if (who === 2) return keys.limited;
+  return who < 7 ? keys.client : keys.admin;
 }
 
 /** As it appears in a URL, which cannot hold half of a surrogate pair. */

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { extractTable } from "#core/extraction/extract.sql";
 import * as Queue from "#core/queue/queue";
 import { reader } from "#test/soak/parallel";
-import { open, queuesOf, silent } from "#test/support/batches/batches";
+import { type Batches, open, queuesOf, silent } from "#test/support/batches/batches";
 import type { Answer, TestLoop } from "#test/support/loop";
 import { base64 } from "#test/support/pictures";
 
@@ -102,10 +102,8 @@ async function until(signal: AbortSignal, what: (i: number) => Promise<Answer>):
 }
 
 /** Queued extracts of the first key, each with its message, as its calls would have left them. */
-async function inLine(
-  { db, loop, ...batches }: Awaited<ReturnType<typeof open>>,
-  count: number,
-): Promise<void> {
+async function inLine(batches: Batches, count: number): Promise<void> {
+  const { db, loop } = batches;
   const [key = ""] = await batches.keys(1);
   const now = new Date();
   const rows = Array.from({ length: count }, (_, i) => ({
@@ -122,7 +120,7 @@ async function inLine(
   expect((await Queue.sendAll(queuesOf(loop), "single", bodies, silent)).size).toBe(count);
 }
 
-const waiting = async ({ db }: Awaited<ReturnType<typeof open>>) =>
+const waiting = async ({ db }: Batches) =>
   (await db.query.select().from(extractTable)).filter(({ status }) => status === "queued").length;
 
 /** Harmless, within all limits, and more work than a receipt: 40 megapixels that compress well. */

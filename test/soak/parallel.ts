@@ -111,17 +111,7 @@ export async function parallel(
   const asked = model.requests.length;
   const watch = watchInstances(loop);
   const startedAt = Date.now();
-  const answers = await Promise.all(
-    calls.map(async ({ id, picture, total }) => {
-      const first = await loop.call("/v1/extract", {
-        json: { image_base64: picture },
-        headers: { "x-request-id": id },
-      });
-      expect([200, 202], `${id}: ${first.text}`).toContain(first.status);
-      expect(first.headers.get("x-request-id")).toBe(id);
-      return { id, total, first };
-    }),
-  );
+  const answers = await Promise.all(calls.map((call) => send(loop, call)));
   const last = await Promise.all(
     answers.map(async (call) => ({ ...call, answer: await ended(loop, call.id, call.first) })),
   );
@@ -133,31 +123,10 @@ export async function parallel(
   const lines = Map.groupBy(loop.events(), (event) => String(event.request_id));
   const bucket = bucketOf(loop);
   try {
-    for (const { id, total, first, answer } of last) {
-      const body = answer.body as { result: unknown; artifact_rel: string };
-      expect(answer.body).toMatchObject({
-        request_id: id,
-        status: "succeeded",
-        schema_ok: true,
-        result: { total },
-      });
-      // Every line with the call's own id is about this extract, from its start to its end.
-      const own = lines.get(id) ?? [];
-      for (const { extract_id } of own) expect(extract_id ?? id).toBe(id);
-      const names = own.map(({ event }) => event);
-      expect(names).toContain("request_start");
-      expect(names).toContain("request_end");
-      if (first.status === 200) {
-        for (const name of ["vllm_call_start", "vllm_call_end", "s3_put"]) expect(names).toContain(name);
-      }
-      const bytes = await Bucket.get(bucket, silent, body.artifact_rel);
-      const artifact = JSON.parse(Buffer.from(bytes ?? []).toString("utf8"));
-      expect(artifact).toMatchObject({
-        request_id: id,
-        result: { total },
-        principal: { key_id: "local-admin" },
-      });
-      expect(JSON.parse(artifact.raw_model_text)).toEqual(body.result);
+    for (const sent of last) {
+      expectAnswer(sent);
+      expectLines(sent, lines.get(sent.id) ?? []);
+      await expectArtifact(sent, bucket);
     }
   } finally {
     bucket.client.destroy();
@@ -167,4 +136,57 @@ export async function parallel(
   expect(model.requests.length - asked).toBeGreaterThanOrEqual(count);
   expect(model.requests.length - asked).toBeLessThanOrEqual(count + polled);
   return { direct: count - polled, polled, instances, durationMs };
+}
+
+/** One call with its total, its first answer, and its last. */
+interface Sent {
+  readonly id: string;
+  readonly total: string;
+  readonly first: Answer;
+  readonly answer: Answer;
+}
+
+async function send(
+  loop: TestLoop,
+  { id, picture, total }: { id: string; picture: string; total: string },
+): Promise<Omit<Sent, "answer">> {
+  const first = await loop.call("/v1/extract", {
+    json: { image_base64: picture },
+    headers: { "x-request-id": id },
+  });
+  expect([200, 202], `${id}: ${first.text}`).toContain(first.status);
+  expect(first.headers.get("x-request-id")).toBe(id);
+  return { id, total, first };
+}
+
+function expectAnswer({ id, total, answer }: Sent): void {
+  expect(answer.body).toMatchObject({
+    request_id: id,
+    status: "succeeded",
+    schema_ok: true,
+    result: { total },
+  });
+}
+
+/** Every line with the call's own id is about this extract, from its start to its end. */
+function expectLines({ id, first }: Sent, own: ReturnType<TestLoop["events"]>): void {
+  for (const { extract_id } of own) expect(extract_id ?? id).toBe(id);
+  const names = own.map(({ event }) => event);
+  expect(names).toContain("request_start");
+  expect(names).toContain("request_end");
+  if (first.status === 200) {
+    for (const name of ["vllm_call_start", "vllm_call_end", "s3_put"]) expect(names).toContain(name);
+  }
+}
+
+async function expectArtifact({ id, total, answer }: Sent, bucket: Bucket.Bucket): Promise<void> {
+  const body = answer.body as { result: unknown; artifact_rel: string };
+  const bytes = await Bucket.get(bucket, silent, body.artifact_rel);
+  const artifact = JSON.parse(Buffer.from(bytes ?? []).toString("utf8"));
+  expect(artifact).toMatchObject({
+    request_id: id,
+    result: { total },
+    principal: { key_id: "local-admin" },
+  });
+  expect(JSON.parse(artifact.raw_model_text)).toEqual(body.result);
 }

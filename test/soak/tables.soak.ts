@@ -48,6 +48,62 @@ async function python(dir: string): Promise<string | undefined> {
   }
 }
 
+type Drawn = [shop: string, cents: number, day: Date];
+
+/** Texts that spreadsheets like to read as something else, amounts and days. */
+function draw(count: number): Drawn[] {
+  const awkward = [
+    "=1+1",
+    "BOX_x0031_A",
+    "_x005F_",
+    "a\r\nb\tc",
+    " x ",
+    "1e5",
+    "007",
+    "日本 😀",
+    "<&>\u0007",
+  ];
+  const text = fc.oneof(fc.constantFrom(...awkward), fc.string({ unit: "grapheme", minLength: 1 }));
+  const cents = fc.integer({ min: -99_999_999_999, max: 99_999_999_999 });
+  const day = fc.date({ min: new Date("1900-03-01"), max: new Date("2199-12-31"), noInvalidDate: true });
+  return fc.sample(fc.tuple(text, cents, day), { numRuns: count, seed: 14 });
+}
+
+function itemOf([shop, amount, at]: Drawn, index: number): Item {
+  const sign = amount < 0 ? "-" : "";
+  const digits = String(Math.abs(amount)).padStart(3, "0");
+  const value = `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`.replace(/\.?0+$/, "");
+  const total = { value: value === "-0" ? "0" : value, currency: "EUR", decimals: 2 };
+  return {
+    ...{
+      index,
+      task_id: "t",
+      custom_id: null,
+      file: null,
+      tags: null,
+      status: "succeeded",
+      request_id: `r~${index}`,
+    },
+    ...{
+      artifact_rel: null,
+      result: { shop },
+      schema_ok: true,
+      schema_errors: [],
+      checks: [],
+      error: null,
+    },
+    ...{
+      normalized: { total, day: { value: at.toISOString().slice(0, 10) } },
+      warnings: [],
+      pages: 1,
+      attempts: 1,
+    },
+    ...{ model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },
+    timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
+    usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },
+  };
+}
+
 test("tables of any text and amount read alike by three other programs, and their totals add up", async () => {
   const dir = await fs.mkdtemp(join(tmpdir(), "ocrlty-tables-"));
   try {
@@ -58,55 +114,8 @@ test("tables of any text and amount read alike by three other programs, and thei
       );
       return;
     }
-    const awkward = [
-      "=1+1",
-      "BOX_x0031_A",
-      "_x005F_",
-      "a\r\nb\tc",
-      " x ",
-      "1e5",
-      "007",
-      "日本 😀",
-      "<&>\u0007",
-    ];
-    const text = fc.oneof(fc.constantFrom(...awkward), fc.string({ unit: "grapheme", minLength: 1 }));
-    const cents = fc.integer({ min: -99_999_999_999, max: 99_999_999_999 });
-    const day = fc.date({ min: new Date("1900-03-01"), max: new Date("2199-12-31"), noInvalidDate: true });
-    const drawn = fc.sample(fc.tuple(text, cents, day), { numRuns: 5_000, seed: 14 });
-    const items = drawn.map(([shop, amount, at], index): Item => {
-      const sign = amount < 0 ? "-" : "";
-      const digits = String(Math.abs(amount)).padStart(3, "0");
-      const value = `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}`.replace(/\.?0+$/, "");
-      const total = { value: value === "-0" ? "0" : value, currency: "EUR", decimals: 2 };
-      return {
-        ...{
-          index,
-          task_id: "t",
-          custom_id: null,
-          file: null,
-          tags: null,
-          status: "succeeded",
-          request_id: `r~${index}`,
-        },
-        ...{
-          artifact_rel: null,
-          result: { shop },
-          schema_ok: true,
-          schema_errors: [],
-          checks: [],
-          error: null,
-        },
-        ...{
-          normalized: { total, day: { value: at.toISOString().slice(0, 10) } },
-          warnings: [],
-          pages: 1,
-          attempts: 1,
-        },
-        ...{ model: null, prompt_sha256: null, schema_sha256: null, image_sha256: null },
-        timings_ms: { total: 0, image: 0, inference: 0, validate: 0 },
-        usage: { prompt_tokens: 0, completion_tokens: 0, attempts: 1 },
-      };
-    });
+    const drawn = draw(5_000);
+    const items = drawn.map(itemOf);
     async function* each() {
       yield* items;
     }

@@ -123,73 +123,117 @@ interface SlowCall {
   readonly imageBase64: string;
 }
 
+const extract = (loop: TestLoop, id: string, imageBase64: string) =>
+  loop.call("/v1/extract", { json: { image_base64: imageBase64, request_id: id } });
+
 async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: number): Promise<TimedOut> {
   const small = await base64(7_000);
-  const extractSmall = (id: string) =>
-    loop.call("/v1/extract", { json: { image_base64: small, request_id: id } });
   // Everything is warm before the first measurement.
-  await expect.poll(async () => (await extractSmall("small-warm")).status, { timeout: 20_000 }).toBe(200);
+  const warm = async () => (await extract(loop, "small-warm", small)).status;
+  await expect.poll(warm, { timeout: 20_000 }).toBe(200);
   const first = new Set(loop.lambda.instances().map(({ pid }) => pid));
   const watch = await watchMemory(loop);
 
-  let over = false;
-  let others = 0;
-  let slowestOtherMs = 0;
-  const everybodyElse = (async () => {
-    while (!over) {
-      const startedAt = Date.now();
-      const answer = await loop.call("/health", { key: null });
-      expect(answer.status, answer.text).toBe(200);
-      slowestOtherMs = Math.max(slowestOtherMs, Date.now() - startedAt);
-      others += 1;
-      await sleep(20);
-    }
-  })();
-  // Its failure is handled where it is awaited.
-  everybodyElse.catch(() => undefined);
-
-  const statuses = new Map<string, number>();
-  let killed = 0;
-  const killOne = async (answer: Promise<unknown>) => {
-    let answered = false;
-    void answer.finally(() => {
-      answered = true;
-    });
-    await sleep(killAfterMs);
-    // On a busy machine the call may not have reached its process yet.
-    for (let done = false; !done && !answered; await sleep(5)) {
-      const busy = loop.lambda
-        .instances()
-        .find(({ functionName, state }) => functionName === "extract" && state === "busy");
-      done = busy !== undefined && loop.lambda.killInstance(busy.pid);
-      if (done) killed += 1;
-    }
-  };
-  const sendAll = async (batch: SlowCall[]) => {
-    await Promise.all(
-      Array.from({ length: abreast }, async () => {
-        for (let next = batch.shift(); next !== undefined; next = batch.shift()) {
-          const { id, fate, imageBase64 } = next;
-          const answer = loop.call("/v1/extract", { json: { image_base64: imageBase64, request_id: id } });
-          if (fate === "killed") await killOne(answer);
-          statuses.set(id, (await answer).status);
-        }
-      }),
-    );
-  };
+  const everybodyElse = callOthers(loop);
+  const sender = new Sender(loop, killAfterMs);
   // One after the other, so that a kill hits the intended call.
-  await sendAll(calls.filter(({ fate }) => fate !== "killed"));
-  await sendAll(calls.filter(({ fate }) => fate === "killed"));
-  over = true;
-  await everybodyElse;
+  await sender.sendAll(calls.filter(({ fate }) => fate !== "killed"));
+  await sender.sendAll(calls.filter(({ fate }) => fate === "killed"));
+  const { others, slowestOtherMs } = await everybodyElse.stop();
+  const { statuses, killed } = sender;
   expect(others).toBeGreaterThan(0);
   expect(killed).toBeGreaterThan(0);
   // 500, 503 and 504: killed, or too late for the hand-over; they may be sent again.
   expect([...statuses.values()].filter((status) => ![200, 202, 500, 503, 504].includes(status))).toEqual([]);
   expect([...statuses.values()].filter((status) => status === 200).length).toBeLessThan(calls.length / 2);
 
-  // No extract is stuck: a handed-over one ends, at the latest by its budget; a killed one can be claimed after its
-  // lease.
+  await expectNoneStuck(loop, calls);
+  const rows = await rowsOf(loop);
+  // Running out of time is not the picture's fault, so the same call may be sent again.
+  expect(rows.filter(({ status }) => status === "failed" || status === "queued")).toEqual([]);
+  // The loop answers as before, with other processes than the killed ones.
+  const after = async () => (await extract(loop, "small-after", small)).status;
+  await expect.poll(after, { timeout: 60_000 }).toBe(200);
+  expect(loop.lambda.instances().some(({ pid }) => !first.has(pid))).toBe(true);
+  const all = Map.groupBy(statuses.values(), String);
+  return {
+    statuses: Object.fromEntries([...all].map(([status, each]) => [status, each.length])),
+    killed,
+    handedOver: rows.filter((row) => row.handedOverAt !== null).length,
+    others,
+    slowestOtherMs,
+    memoryMb: await watch.end(),
+  };
+}
+
+/** Calls of somebody else until `stop`; each must be answered. */
+function callOthers(loop: TestLoop): { stop(): Promise<{ others: number; slowestOtherMs: number }> } {
+  let over = false;
+  const seen = { others: 0, slowestOtherMs: 0 };
+  const calling = (async () => {
+    while (!over) {
+      const startedAt = Date.now();
+      const answer = await loop.call("/health", { key: null });
+      expect(answer.status, answer.text).toBe(200);
+      seen.slowestOtherMs = Math.max(seen.slowestOtherMs, Date.now() - startedAt);
+      seen.others += 1;
+      await sleep(20);
+    }
+  })();
+  // Its failure is handled where it is awaited.
+  calling.catch(() => undefined);
+  return {
+    stop: async () => {
+      over = true;
+      await calling;
+      return seen;
+    },
+  };
+}
+
+/** Sends large pictures, a few at a time, and kills the processes of those whose fate it is. */
+class Sender {
+  readonly statuses = new Map<string, number>();
+  killed = 0;
+  readonly #loop: TestLoop;
+  readonly #killAfterMs: number;
+
+  constructor(loop: TestLoop, killAfterMs: number) {
+    this.#loop = loop;
+    this.#killAfterMs = killAfterMs;
+  }
+
+  async sendAll(batch: SlowCall[]): Promise<void> {
+    await Promise.all(
+      Array.from({ length: abreast }, async () => {
+        for (let next = batch.shift(); next !== undefined; next = batch.shift()) {
+          const answer = extract(this.#loop, next.id, next.imageBase64);
+          if (next.fate === "killed") await this.#killOne(answer);
+          this.statuses.set(next.id, (await answer).status);
+        }
+      }),
+    );
+  }
+
+  async #killOne(answer: Promise<unknown>): Promise<void> {
+    let answered = false;
+    void answer.finally(() => {
+      answered = true;
+    });
+    await sleep(this.#killAfterMs);
+    // On a busy machine the call may not have reached its process yet.
+    for (let done = false; !done && !answered; await sleep(5)) {
+      const busy = this.#loop.lambda
+        .instances()
+        .find(({ functionName, state }) => functionName === "extract" && state === "busy");
+      done = busy !== undefined && this.#loop.lambda.killInstance(busy.pid);
+      if (done) this.killed += 1;
+    }
+  }
+}
+
+/** A handed-over extract ends, at the latest by its budget; a killed one can be claimed after its lease. */
+async function expectNoneStuck(loop: TestLoop, calls: readonly SlowCall[]): Promise<void> {
   const timeout = 60_000 + calls.length * 8_000;
   await Promise.all(
     calls.map(({ id }) =>
@@ -202,21 +246,6 @@ async function run(loop: TestLoop, calls: readonly SlowCall[], killAfterMs: numb
         .not.toBe(202),
     ),
   );
-  const rows = await rowsOf(loop);
-  // Running out of time is not the picture's fault, so the same call may be sent again.
-  expect(rows.filter(({ status }) => status === "failed" || status === "queued")).toEqual([]);
-  // The loop answers as before, with other processes than the killed ones.
-  await expect.poll(async () => (await extractSmall("small-after")).status, { timeout: 60_000 }).toBe(200);
-  expect(loop.lambda.instances().some(({ pid }) => !first.has(pid))).toBe(true);
-  const all = Map.groupBy(statuses.values(), String);
-  return {
-    statuses: Object.fromEntries([...all].map(([status, each]) => [status, each.length])),
-    killed,
-    handedOver: rows.filter((row) => row.handedOverAt !== null).length,
-    others,
-    slowestOtherMs,
-    memoryMb: await watch.end(),
-  };
 }
 
 async function rowsOf(loop: TestLoop) {

@@ -87,7 +87,7 @@ export async function start() {
     isUnder,
     put,
     client,
-    bytesOf: (outcome: Backup.Outcome) => bytesOf(store, outcome),
+    bytesOf: (outcome: Outcome) => bytesOf(store, outcome),
     /** Between two tests. */
     reset: async () => {
       store.hook.answer = () => undefined;
@@ -98,7 +98,9 @@ export async function start() {
 }
 export type Rig = Awaited<ReturnType<typeof start>>;
 
-async function bytesOf(store: TestBucket.TestBucket, outcome: Backup.Outcome): Promise<Buffer> {
+type Outcome = Awaited<ReturnType<typeof Backup.request>>;
+
+async function bytesOf(store: TestBucket.TestBucket, outcome: Outcome): Promise<Buffer> {
   if (outcome.kind === "bytes") return Buffer.from(outcome.bytes);
   if (outcome.kind !== "stored") throw new Error("the backup is not there yet");
   return Buffer.from((await Bucket.get(store.bucket, silent, outcome.rel)) ?? []);

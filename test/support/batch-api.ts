@@ -19,84 +19,97 @@ interface StoredRun {
   items: { status: string; [name: string]: unknown }[];
 }
 
-export interface Api {
-  url: string;
-  seen: Seen[];
-  /** ref → bytes, as they were put. */
-  uploads: Map<string, Buffer>;
-  runs: Map<string, StoredRun>;
-  /** Called before each call; returns a status or a handler instead of the answer. */
-  intercept: (seen: Seen, response: ServerResponse) => number | "handled" | undefined;
-  /** The run that a new one becomes; by default every item has succeeded. */
-  onRun: (run: StoredRun) => void;
-  /** A run as it is answered. */
-  told: (id: string) => object;
-  /** Most puts that were in flight at once. */
-  mostAtOnce: number;
-  close(): Promise<void>;
-}
-
 const error = (code: string) => ({ error: { code, message: "no", request_id: "r", details: {} } });
 
-export async function serve(): Promise<Api> {
-  let refs = 0;
-  let puts = 0;
-  const server = createServer(async (request, response) => {
+export class Api {
+  url = "";
+  readonly seen: Seen[] = [];
+  /** ref → bytes, as they were put. */
+  readonly uploads = new Map<string, Buffer>();
+  readonly runs = new Map<string, StoredRun>();
+  /** Called before each call; returns a status or a handler instead of the answer. */
+  intercept: (seen: Seen, response: ServerResponse) => number | "handled" | undefined = () => undefined;
+  /** The run that a new one becomes; by default every item has succeeded. */
+  onRun: (run: StoredRun) => void = () => {};
+  /** Most puts that were in flight at once. */
+  mostAtOnce = 0;
+  #refs = 0;
+  #puts = 0;
+  readonly #server = createServer(async (request, response) => {
     const body = await buffer(request);
-    const call: Seen = {
-      method: request.method ?? "",
-      path: request.url ?? "",
-      key: keyOf(request),
-      body,
-    };
-    api.seen.push(call);
-    const instead = api.intercept(call, response);
+    const { method = "", url = "" } = request;
+    const call: Seen = { method, path: url, key: keyOf(request), body };
+    this.seen.push(call);
+    const instead = this.intercept(call, response);
     if (instead === "handled") return;
     if (instead !== undefined) return send(response, instead, error("inference_unavailable"));
-    const url = new URL(call.path, api.url);
-    if (call.method === "PUT") return put(url, call, response);
-    if (call.key === undefined) return send(response, 401, error("unauthorized"));
-    answer(url, call, response);
+    await this.#route(call, response);
   });
 
-  async function put(url: URL, call: Seen, response: ServerResponse) {
+  async listen(): Promise<void> {
+    await new Promise<void>((done) => this.#server.listen(0, "127.0.0.1", done));
+    const { port } = this.#server.address() as AddressInfo;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  /** A run as it is answered. */
+  told(id: string): object {
+    const run = this.runs.get(id);
+    return run === undefined ? {} : told(id, run);
+  }
+
+  close(): Promise<void> {
+    return new Promise((done) => {
+      this.#server.close(() => done());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #route(call: Seen, response: ServerResponse): Promise<void> {
+    const url = new URL(call.path, this.url);
+    if (call.method === "PUT") return this.#put(url, call, response);
+    if (call.key === undefined) return send(response, 401, error("unauthorized"));
+    this.#answer(url, call, response);
+  }
+
+  async #put(url: URL, call: Seen, response: ServerResponse) {
     const ref = url.pathname.split("/").at(-1) ?? "";
-    puts += 1;
-    api.mostAtOnce = Math.max(api.mostAtOnce, puts);
+    this.#puts += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#puts);
     // Long enough for the others to arrive, because their number is counted.
     await new Promise((done) => setTimeout(done, 5));
-    puts -= 1;
-    if (api.uploads.has(ref)) return send(response, 412, {});
-    api.uploads.set(ref, call.body);
+    this.#puts -= 1;
+    if (this.uploads.has(ref)) return send(response, 412, {});
+    this.uploads.set(ref, call.body);
     send(response, 200, {});
   }
 
-  function answer(url: URL, call: Seen, response: ServerResponse) {
+  #answer(url: URL, call: Seen, response: ServerResponse) {
     const [, , noun, id, verb] = url.pathname.split("/").map(decodeURIComponent);
     if (noun === "me") return send(response, 200, { key_id: "key-1", role: "client", scopes: [] });
     if (noun === "tasks") {
       if (id === "unknown_v1") return send(response, 404, error("not_found"));
       return send(response, 200, detail);
     }
-    if (noun === "uploads") return announce(JSON.parse(String(call.body)), response);
-    if (noun === "batch_extract") return batch(JSON.parse(String(call.body)), response);
-    const run = api.runs.get(id ?? "");
+    if (noun === "uploads") return this.#announce(JSON.parse(String(call.body)), response);
+    if (noun === "batch_extract") return this.#batch(JSON.parse(String(call.body)), response);
+    const run = this.runs.get(id ?? "");
     if (noun !== "runs" || run === undefined) return send(response, 404, error("not_found"));
     if (verb === "items") return items(url, run, response);
     if (verb === "results") return results(url, id ?? "", run, response);
     send(response, 200, told(id ?? "", run));
   }
 
-  function announce(wish: { kind?: string; path?: string }, response: ServerResponse) {
-    refs += 1;
-    const ref = wish.kind === "data" ? encodeURIComponent(wish.path ?? "") : `ref-${refs}`;
+  #announce(wish: { kind?: string; path?: string }, response: ServerResponse) {
+    this.#refs += 1;
+    const ref = wish.kind === "data" ? encodeURIComponent(wish.path ?? "") : `ref-${this.#refs}`;
     send(response, 201, {
       ...(wish.kind === "data"
         ? { image_key: `key-1/${wish.path}` }
         : wish.kind === "manifest"
           ? { manifest_ref: ref }
           : { image_ref: ref }),
-      upload_url: `${api.url}/bucket/${ref}`,
+      upload_url: `${this.url}/bucket/${ref}`,
       method: "PUT",
       headers: { "Content-Type": "image/jpeg", "Content-Length": "1", "If-None-Match": "*" },
       curl: "curl",
@@ -105,13 +118,13 @@ export async function serve(): Promise<Api> {
     });
   }
 
-  function batch(body: Record<string, unknown>, response: ServerResponse) {
+  #batch(body: Record<string, unknown>, response: ServerResponse) {
     if (body.dry_run === true) return send(response, 200, { dry_run: true });
     const id = String(body.run_id);
-    if (!api.runs.has(id)) {
+    if (!this.runs.has(id)) {
       const lines = Array.isArray(body.manifest)
         ? body.manifest
-        : String(api.uploads.get(String(body.manifest_ref)))
+        : String(this.uploads.get(String(body.manifest_ref)))
             .trim()
             .split("\n")
             .map((line) => JSON.parse(line));
@@ -120,55 +133,36 @@ export async function serve(): Promise<Api> {
         status: "succeeded",
         items: lines.map((line, index) => item(id, index, line)),
       };
-      api.onRun(run);
-      api.runs.set(id, run);
+      this.onRun(run);
+      this.runs.set(id, run);
     }
-    const run = api.runs.get(id);
+    const run = this.runs.get(id);
     send(response, 202, run && told(id, run));
   }
+}
 
-  function items(url: URL, run: StoredRun, response: ServerResponse) {
-    const [limit, from] = [
-      Number(url.searchParams.get("limit")),
-      Number(url.searchParams.get("cursor") ?? 0),
-    ];
-    const next = from + limit;
-    send(response, 200, {
-      items: run.items.slice(from, next),
-      next_cursor: next < run.items.length ? String(next) : null,
-    });
-  }
-
-  function results(url: URL, id: string, run: StoredRun, response: ServerResponse) {
-    if (!["succeeded", "canceled"].includes(run.status)) return send(response, 409, error("conflict"));
-    const format = url.searchParams.get("format");
-    if (format === "json") return send(response, 200, { run_id: id, items: run.items });
-    response.writeHead(200, { "content-type": format === "jsonl" ? "application/x-ndjson" : "text/csv" });
-    if (format === "jsonl") return response.end(run.items.map((it) => `${JSON.stringify(it)}\n`).join(""));
-    response.end(`${format}\n${run.items.map(({ file }) => `${file}\n`).join("")}`);
-  }
-
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  const api: Api = {
-    url: `http://127.0.0.1:${port}`,
-    seen: [],
-    uploads: new Map(),
-    runs: new Map(),
-    intercept: () => undefined,
-    onRun: () => {},
-    told: (id) => {
-      const run = api.runs.get(id);
-      return run === undefined ? {} : told(id, run);
-    },
-    mostAtOnce: 0,
-    close: () =>
-      new Promise((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
-  };
+export async function serve(): Promise<Api> {
+  const api = new Api();
+  await api.listen();
   return api;
+}
+
+function items(url: URL, run: StoredRun, response: ServerResponse) {
+  const [limit, from] = [Number(url.searchParams.get("limit")), Number(url.searchParams.get("cursor") ?? 0)];
+  const next = from + limit;
+  send(response, 200, {
+    items: run.items.slice(from, next),
+    next_cursor: next < run.items.length ? String(next) : null,
+  });
+}
+
+function results(url: URL, id: string, run: StoredRun, response: ServerResponse) {
+  if (!["succeeded", "canceled"].includes(run.status)) return send(response, 409, error("conflict"));
+  const format = url.searchParams.get("format");
+  if (format === "json") return send(response, 200, { run_id: id, items: run.items });
+  response.writeHead(200, { "content-type": format === "jsonl" ? "application/x-ndjson" : "text/csv" });
+  if (format === "jsonl") return response.end(run.items.map((it) => `${JSON.stringify(it)}\n`).join(""));
+  response.end(`${format}\n${run.items.map(({ file }) => `${file}\n`).join("")}`);
 }
 
 /** A task with line items. */

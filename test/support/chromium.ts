@@ -73,7 +73,7 @@ export async function start(): Promise<Browser> {
   };
   try {
     const connection = await connect(await addressOf(profile, child));
-    return { page: (options = {}) => open(connection, options), close };
+    return { page: (options = {}) => Tab.open(connection, options), close };
   } catch (error) {
     await close();
     throw error;
@@ -135,70 +135,97 @@ async function connect(url: string): Promise<Connection> {
   return new Connection(socket);
 }
 
-async function open(connection: Connection, { width = 1280, height = 900, dark = false }: PageOptions) {
-  const { targetId } = await connection.send("Target.createTarget", { url: "about:blank" });
-  const { sessionId } = await connection.send("Target.attachToTarget", { targetId, flatten: true });
-  const send = (method: string, params: object = {}) => connection.send(method, params, sessionId);
-  const requests: string[] = [];
-  const problems: string[] = [];
-  let loads = 0;
-  connection.listen(({ sessionId: from, method, params = {} }) => {
-    if (from !== sessionId) return;
-    const told = params as Record<string, Record<string, never>>;
-    if (method === "Page.loadEventFired") loads += 1;
-    if (method === "Network.requestWillBeSent") requests.push(String(told.request?.url));
-    if (method === "Network.webSocketCreated") requests.push(String(told.url));
-    if (method === "Log.entryAdded" && told.entry?.level === "error") problems.push(String(told.entry.text));
-    if (method === "Runtime.exceptionThrown") {
-      const { text = "", exception } = told.exceptionDetails as {
-        text?: string;
-        exception?: Record<string, never>;
-      };
-      problems.push([text, exception?.description].filter(Boolean).join(" "));
-    }
-  });
-  for (const domain of ["Page", "Network", "Log", "Runtime"]) await send(`${domain}.enable`);
-  const mobile = width < 600;
-  await send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile });
-  if (mobile) await send("Emulation.setTouchEmulationEnabled", { enabled: true });
-  await send("Emulation.setEmulatedMedia", {
-    features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }],
-  });
-  const evaluate = async (expression: string) => {
-    const answer = await send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+/** One page of the browser, by its session of the protocol. */
+class Tab implements Page {
+  readonly requests: string[] = [];
+  readonly problems: string[] = [];
+  readonly #connection: Connection;
+  readonly #sessionId: string;
+  #loads = 0;
+
+  constructor(connection: Connection, sessionId: string) {
+    this.#connection = connection;
+    this.#sessionId = sessionId;
+    connection.listen((message) => {
+      if (message.sessionId === sessionId) this.#observe(message);
+    });
+  }
+
+  static async open(connection: Connection, options: PageOptions): Promise<Tab> {
+    const { targetId } = await connection.send("Target.createTarget", { url: "about:blank" });
+    const { sessionId } = await connection.send("Target.attachToTarget", { targetId, flatten: true });
+    const tab = new Tab(connection, String(sessionId));
+    for (const domain of ["Page", "Network", "Log", "Runtime"]) await tab.#send(`${domain}.enable`);
+    await tab.#emulate(options);
+    return tab;
+  }
+
+  async goto(url: string): Promise<void> {
+    const before = this.#loads;
+    await this.#send("Page.navigate", { url });
+    for (let waitedMs = 0; this.#loads === before && waitedMs < 20_000; waitedMs += 20) await sleep(20);
+    if (this.#loads === before) throw new Error(`${url} does not load`);
+  }
+
+  async evaluate(expression: string): Promise<unknown> {
+    const answer = await this.#send("Runtime.evaluate", {
+      ...{ expression, awaitPromise: true, returnByValue: true },
+    });
     const { result, exceptionDetails } = answer as unknown as {
       result: { value?: unknown };
       exceptionDetails?: { exception?: { description?: string } };
     };
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? expression);
     return result.value;
-  };
-  const until = async (expression: string) => {
+  }
+
+  async type(selector: string, text: string): Promise<void> {
+    await this.evaluate(`document.querySelector(${JSON.stringify(selector)}).focus()`);
+    await this.#send("Input.insertText", { text });
+  }
+
+  async until(expression: string): Promise<void> {
     for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 50) {
-      if ((await evaluate(expression)) === true) return;
+      if ((await this.evaluate(expression)) === true) return;
       await sleep(50);
     }
     throw new Error(`never true: ${expression}`);
-  };
-  const page: Page = {
-    requests,
-    problems,
-    evaluate,
-    until,
-    type: async (selector, text) => {
-      await evaluate(`document.querySelector(${JSON.stringify(selector)}).focus()`);
-      await send("Input.insertText", { text });
-    },
-    goto: async (url) => {
-      const before = loads;
-      await send("Page.navigate", { url });
-      for (let waitedMs = 0; loads === before && waitedMs < 20_000; waitedMs += 20) await sleep(20);
-      if (loads === before) throw new Error(`${url} does not load`);
-    },
-    screenshot: async ({ whole = false } = {}) => {
-      const { data } = await send("Page.captureScreenshot", { format: "png", captureBeyondViewport: whole });
-      return Buffer.from(String(data), "base64");
-    },
-  };
-  return page;
+  }
+
+  async screenshot({ whole = false }: { whole?: boolean } = {}): Promise<Buffer> {
+    const { data } = await this.#send("Page.captureScreenshot", {
+      format: "png",
+      captureBeyondViewport: whole,
+    });
+    return Buffer.from(String(data), "base64");
+  }
+
+  #send(method: string, params: object = {}) {
+    return this.#connection.send(method, params, this.#sessionId);
+  }
+
+  #observe({ method, params = {} }: Message): void {
+    const told = params as Record<string, Record<string, never>>;
+    if (method === "Page.loadEventFired") this.#loads += 1;
+    if (method === "Network.requestWillBeSent") this.requests.push(String(told.request?.url));
+    if (method === "Network.webSocketCreated") this.requests.push(String(told.url));
+    if (method === "Log.entryAdded" && told.entry?.level === "error")
+      this.problems.push(String(told.entry.text));
+    if (method === "Runtime.exceptionThrown") {
+      const { text = "", exception } = told.exceptionDetails as {
+        text?: string;
+        exception?: Record<string, never>;
+      };
+      this.problems.push([text, exception?.description].filter(Boolean).join(" "));
+    }
+  }
+
+  async #emulate({ width = 1280, height = 900, dark = false }: PageOptions): Promise<void> {
+    const mobile = width < 600;
+    await this.#send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile });
+    if (mobile) await this.#send("Emulation.setTouchEmulationEnabled", { enabled: true });
+    await this.#send("Emulation.setEmulatedMedia", {
+      features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }],
+    });
+  }
 }

@@ -34,78 +34,75 @@ export const noGpu = problem(
   "start pod: There are not enough free GPUs on the host machine to start this pod.",
 );
 
-export interface RunPodServer {
-  readonly url: string;
-  status: string;
-  locked: boolean;
-  refuse: { all?: Refusal; orders?: Refusal };
+export class RunPodServer {
+  url = "";
+  status = "EXITED";
+  locked = false;
+  refuse: { all?: Refusal; orders?: Refusal } = {};
   /** Called with each look at the pod, once its answer is made, to let it move on. */
-  onLook: () => void;
-  readonly seen: string[];
-  close(): Promise<void>;
-}
-
-export async function start(): Promise<RunPodServer> {
-  const server = http.createServer((request, response) => {
-    handle(request, response).catch(() => response.destroy());
+  onLook: () => void = () => undefined;
+  readonly seen: string[] = [];
+  readonly #server = http.createServer((request, response) => {
+    this.#handle(request, response).catch(() => response.destroy());
   });
 
-  async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+  async listen(): Promise<void> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v2`;
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
     const body = Buffer.concat(pieces).toString("utf8");
     const { action } = (body === "" ? {} : JSON.parse(body)) as { action?: string };
-    running.seen.push([`${request.method} ${request.url}`, action].filter(Boolean).join(" "));
-    const refusal = running.refuse.all ?? (action === undefined ? undefined : running.refuse.orders);
+    this.seen.push([`${request.method} ${request.url}`, action].filter(Boolean).join(" "));
+    const refusal = this.refuse.all ?? (action === undefined ? undefined : this.refuse.orders);
     if (refusal === "silence") return;
-    const answer = refusal ?? act(request, action);
-    if (action === undefined) running.onLook();
+    const answer = refusal ?? this.#act(request, action);
+    if (action === undefined) this.onLook();
     response.writeHead(answer.status, { "content-type": "application/json", ...answer.headers });
     response.end(answer.body);
   }
 
-  function act(request: http.IncomingMessage, action: string | undefined): Answer {
+  #act(request: http.IncomingMessage, action: string | undefined): Answer {
     if (request.headers.authorization !== `Bearer ${apiKey}`) return problem(401, "invalid bearer token");
     const path = `/v2/pods/${podId}${action === undefined ? "" : "/action"}`;
     if (request.url !== path) return problem(404, "pod not found");
-    if (action === "start") running.status = "STARTING";
-    if (action === "stop") running.status = "EXITED";
-    return { status: 200, body: JSON.stringify(pod()) };
+    if (action === "start") this.status = "STARTING";
+    if (action === "stop") this.status = "EXITED";
+    return { status: 200, body: JSON.stringify(this.#pod()) };
   }
 
   /** The answer has more fields than the product reads, like the real one; its variables are secrets. */
-  const pod = () => ({
-    id: podId,
-    name: "ocrlty-gpu",
-    status: running.status,
-    actions: ["stop", "restart", "terminate"],
-    image: "vllm/vllm-openai",
-    env: { VLLM_API_KEY: "canary-of-the-pods-variables" },
-    gpu: { id: "NVIDIA GeForce RTX 4090", count: 1, vcpuCount: 16, memory: 64 },
-    cloud: "SECURE",
-    cost: running.status === "EXITED" ? 0 : 0.44,
-    locked: running.locked,
-    createdAt: "2026-06-01T12:00:00Z",
-    startedAt: "2026-11-28T12:02:00Z",
-  });
+  #pod() {
+    return {
+      id: podId,
+      name: "ocrlty-gpu",
+      status: this.status,
+      actions: ["stop", "restart", "terminate"],
+      image: "vllm/vllm-openai",
+      env: { VLLM_API_KEY: "canary-of-the-pods-variables" },
+      gpu: { id: "NVIDIA GeForce RTX 4090", count: 1, vcpuCount: 16, memory: 64 },
+      cloud: "SECURE",
+      cost: this.status === "EXITED" ? 0 : 0.44,
+      locked: this.locked,
+      createdAt: "2026-06-01T12:00:00Z",
+      startedAt: "2026-11-28T12:02:00Z",
+    };
+  }
+}
 
-  const running: RunPodServer = {
-    url: "",
-    status: "EXITED",
-    locked: false,
-    refuse: {},
-    onLook: () => undefined,
-    seen: [],
-    async close() {
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return Object.assign(running, {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2`,
-  });
+export async function start(): Promise<RunPodServer> {
+  const server = new RunPodServer();
+  await server.listen();
+  return server;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as S3 from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { type S3Options, type S3Server, start } from "#local/s3/server";
+import { type S3Server, start } from "#local/s3/server";
 
 /** A running store in a folder of its own, with AWS's client, for the tests of this folder. */
 export interface Store {
@@ -38,7 +38,7 @@ export function freshKey(name = "object"): string {
   return `${name}-${keys}`;
 }
 
-export async function open(more: Partial<S3Options> = {}): Promise<Store> {
+export async function open(more: Partial<Parameters<typeof start>[0]> = {}): Promise<Store> {
   const dir = more.dir ?? (await mkdtemp(join(tmpdir(), "ocrlty-s3-")));
   const server = await start({ dir, ...credentials, buckets: [Bucket], ...more });
   const clients: S3.S3Client[] = [];

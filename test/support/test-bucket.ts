@@ -8,7 +8,7 @@ import * as S3Server from "#local/s3/server";
 export interface TestBucket {
   bucket: Bucket.Bucket;
   /** Operations that reached the store, in order; clear it at will. */
-  calls: S3Server.RequestInfo[];
+  calls: Parameters<S3Server.Hook>[0][];
   /** Fails a request by returning a status; replace it at will. */
   hook: { answer: S3Server.Hook };
   put(rel: string, body?: string | Uint8Array): Promise<void>;
@@ -34,7 +34,7 @@ export function recording(): { log: Log; lines: Fields[] } {
 /** A bucket on the local loop's S3, with a prefix, so that code that forgets the prefix fails. */
 export async function start(options: { prefix?: string } = {}): Promise<TestBucket> {
   const dir = await mkdtemp(join(tmpdir(), "ocrlty-s3-"));
-  const calls: S3Server.RequestInfo[] = [];
+  const calls: Parameters<S3Server.Hook>[0][] = [];
   const hook: TestBucket["hook"] = { answer: () => undefined };
   const credentials = { accessKeyId: "test", secretAccessKey: "test-secret" };
   const server = await S3Server.start({

@@ -94,6 +94,47 @@ const empty = {
   change: null,
 };
 
+/** The figures of the run "measured", counted by hand. */
+function expectFields({ fields }: EvaluationRead.Shown): void {
+  // total: matched 3 of 4 labeled, one failed item misses it. tax: labeled absent once, and absent. cash: wrong.
+  const field = (path: string) => fields.find((each) => each.path === path);
+  expect(field("total")).toMatchObject({ matched: 3, wrong: 0, missing: 1, scored: 4, accuracy: 0.75 });
+  expect(field("total")).toMatchObject({ precision: 1, recall: 0.75, exact: { matched: 2, wrong: 1 } });
+  expect(field("tax")).toMatchObject({ absent_both: 1, scored: 1, accuracy: 1, precision: null });
+  expect(field("cash")).toMatchObject({ wrong: 1, scored: 1, accuracy: 0 });
+  expect(field("card")).toMatchObject({ scored: 0, accuracy: null });
+}
+
+function expectUnmatched(evaluation: EvaluationRead.Shown): void {
+  expect(evaluation.unmatched).toEqual({
+    items: { count: 1, first: [{ index: 4, file: "f 4.png", reason: "no_record" }] },
+    records: {
+      count: 2,
+      first: expect.arrayContaining([
+        { index: 4, image: "nowhere.png", reason: "no_item" },
+        { index: 5, image: null, reason: "unnamed" },
+      ]),
+    },
+    documents: { count: 0, first: [] },
+    unknown_fields: ["tip"],
+  });
+}
+
+async function expectSamples(evaluation: EvaluationRead.Shown): Promise<void> {
+  const samples = await samplesOf(evaluation);
+  expect(samples.map(({ index, right, answered }) => [index, right, answered])).toEqual([
+    ...[
+      [0, true, true],
+      [1, true, true],
+      [2, false, true],
+      [3, false, false],
+    ],
+  ]);
+  expect(samples[2]?.verdicts).toContainEqual(
+    expect.objectContaining({ path: "cash", canonical: "wrong", expected: "10.00", predicted: "20.00" }),
+  );
+}
+
 describe("a run that names labels is measured when it ends", () => {
   test("once, over all items with a record; items without one are listed, and failed items miss their values", async () => {
     const gtId = await labels("shop", [
@@ -116,32 +157,13 @@ describe("a run that names labels is measured when it ends", () => {
     expect(await rowOf(evalId)).toMatchObject({ state: "running", gtName: "shop", runId: "measured" });
     await Job.step(services, message(evalId), context());
     const evaluation = await shownOf(evalId);
-    // Computed by hand. total: matched 3 of 4 labeled, one failed item misses it. tax: labeled absent once, and absent.
-    // cash: wrong.
-    const field = (path: string) => evaluation.fields.find((each) => each.path === path);
-    expect(field("total")).toMatchObject({ matched: 3, wrong: 0, missing: 1, scored: 4, accuracy: 0.75 });
-    expect(field("total")).toMatchObject({ precision: 1, recall: 0.75, exact: { matched: 2, wrong: 1 } });
-    expect(field("tax")).toMatchObject({ absent_both: 1, scored: 1, accuracy: 1, precision: null });
-    expect(field("cash")).toMatchObject({ wrong: 1, scored: 1, accuracy: 0 });
-    expect(field("card")).toMatchObject({ scored: 0, accuracy: null });
+    expectFields(evaluation);
     // matched 3 + absent 1 of 6 scored.
     expect(evaluation.summary?.canonical.micro.accuracy).toBeCloseTo(4 / 6, 12);
     expect(evaluation.summary).toMatchObject({ documents: 4, answered: 3 });
     expect(evaluation.summary?.canonical.documents_right).toBe(2);
-    expect(evaluation.unmatched).toEqual({
-      items: { count: 1, first: [{ index: 4, file: "f 4.png", reason: "no_record" }] },
-      records: {
-        count: 2,
-        first: expect.arrayContaining([
-          { index: 4, image: "nowhere.png", reason: "no_item" },
-          { index: 5, image: null, reason: "unnamed" },
-        ]),
-      },
-      documents: { count: 0, first: [] },
-      unknown_fields: ["tip"],
-    });
-    // Of five items, 0, 2 and 4 have the tag, and 4 has no labels. Item 0 is completely right, and item 2 has one right
-    // value of two.
+    expectUnmatched(evaluation);
+    // Of five items 0, 2 and 4 have the tag, and 4 has no labels. Right are 0 in whole, and of 2 one of its two values.
     expect(evaluation.slices.filter(({ dimension }) => dimension === "tags.store")).toMatchObject([
       { value: "even", documents: 2, documents_right: 1, accuracy: 3 / 4 },
     ]);
@@ -152,18 +174,7 @@ describe("a run that names labels is measured when it ends", () => {
       right_documents_per_usd: 1_000,
     });
     expect(evaluation.cost?.latency_ms).toEqual({ p50: 200, p95: 500, p99: 500 });
-    const samples = await samplesOf(evaluation);
-    expect(samples.map(({ index, right, answered }) => [index, right, answered])).toEqual([
-      ...[
-        [0, true, true],
-        [1, true, true],
-        [2, false, true],
-        [3, false, false],
-      ],
-    ]);
-    expect(samples[2]?.verdicts).toContainEqual(
-      expect.objectContaining({ path: "cash", canonical: "wrong", expected: "10.00", predicted: "20.00" }),
-    );
+    await expectSamples(evaluation);
     expect((await stores.rels("evals/")).filter((rel) => rel.includes("carry"))).toEqual([]);
 
     // The end of the run is processed again: nothing is measured twice.

@@ -19,7 +19,7 @@ const { checks, normalized } = Papers.invoice(0);
 const zero = { line_items: [], subtotal: "0,00", taxes: [], tax: null, total: "0,00" };
 
 /** Each reason, with a paper that is left out for it, in a format that has this reason. */
-const cases: [Paper.Reason, Item, Made?, Record<string, unknown>?][] = [
+const cases: [Paper.LeftOut["reason"], Item, Made?, Record<string, unknown>?][] = [
   ["not_read", Papers.invoice(0, {}, failed)],
   ["incomplete", Papers.invoice(0, {}, { complete: false })],
   ["breaks_schema", Papers.invoice(0, {}, { schema_ok: false })],

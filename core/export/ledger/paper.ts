@@ -22,7 +22,7 @@ export const reasons = [
   ...["tax_not_split", "no_tax_code", "tax_withheld", "total_after_payment", "tip", "rounding"],
   ...["credit_note", "too_many_decimals", "amount_too_large", "file_full"],
 ] as const;
-export type Reason = (typeof reasons)[number];
+type Reason = (typeof reasons)[number];
 
 /** A part of the total with one tax code and one account. */
 export interface Line {

@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 const ample = () => Date.now() + 60_000;
-const csv: Results.Wanted = {
+const csv: Parameters<typeof Results.of>[3] = {
   ...{ format: "csv", values: "both", dialect: Dialect.stored, asUrl: false, deadline: ample() },
 };
 const finish = async (run: RunRow) => {

@@ -31,12 +31,13 @@ const finish = async (run: RunRow) => {
   expect(await Finish.step(stores.services, run, { deadline: ample() }, silent)).toBe("done");
   return stores.reload(run);
 };
-const of = (run: RunRow, wanted: Partial<Results.Wanted>) =>
+type Wanted = Parameters<typeof Results.of>[3];
+const of = (run: RunRow, wanted: Partial<Wanted>) =>
   Results.of(stores.services, silent, run, {
     ...{ format: "json", values: "both", dialect: Dialect.stored, asUrl: false, deadline: ample() },
     ...wanted,
   });
-const whole = async (run: RunRow, wanted: Partial<Results.Wanted>) => {
+const whole = async (run: RunRow, wanted: Partial<Wanted>) => {
   const { content } = await of(run, wanted);
   if (content.kind !== "whole") throw new Error("it lies in the bucket");
   return content.body;
@@ -100,7 +101,7 @@ describe("the results of a run", () => {
   test("are refused with an option of another format", async () => {
     const run = await ended("options");
     const marked = { name: "comma", byteOrderMark: true } as const;
-    const cases: [Partial<Results.Wanted>, string][] = [
+    const cases: [Partial<Wanted>, string][] = [
       [{ format: "jsonl", dialect: semicolon }, "dialect"],
       [{ format: "xlsx", dialect: marked }, "bom"],
       [{ format: "json", values: "canonical" }, "values"],
@@ -123,7 +124,7 @@ describe("the results of a run", () => {
     const alice = { keyId: "alice", scopes: [] };
     await putMappings(bucket);
 
-    const mapping = (format: Results.Format, key?: string, partial: "0" | "1" = "0") =>
+    const mapping = (format: Wanted["format"], key?: string, partial: "0" | "1" = "0") =>
       Results.mappingOf(bucket, silent, { format, mapping: key, partial }, alice);
     const refused: [Parameters<typeof mapping>, RegExp][] = [
       [["beancount"], /^mapping: is missing: beancount needs your accounts/],

@@ -13,12 +13,12 @@ import { sizes } from "#spec/limits";
 import * as Files from "./files.ts";
 
 /** The formats that are written for every run, and those that are made on demand. */
-export type Format = Files.Format | Formats.Made;
+type Format = Files.Format | Formats.Made;
 
 /* Contains everything about tasks and tables. The API loads it with the first call for results. */
 
 /** How the results are requested. */
-export interface Wanted {
+interface Wanted {
   format: Format;
   /** For tables and workbooks. */
   values: Table.Values;

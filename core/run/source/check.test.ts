@@ -14,7 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => stores?.close());
 
-const small: Check.Sizes = { lines: 4, bytes: 1024 * 1024, taken: 4, removed: 5 };
+type Sizes = typeof Check.sizes;
+const small: Sizes = { lines: 4, bytes: 1024 * 1024, taken: 4, removed: 5 };
 /** More than a call reads; blank lines do not count. */
 const filler = `${" ".repeat(60_000)}\n`.repeat(18);
 const line = (i: number, more: object = {}) =>
@@ -32,7 +33,7 @@ async function planned(text: string, keyId = "key-1", more: object = {}): Promis
   expect(run).toMatchObject({ state: "planning", total: 0, startedAt: null });
   return run;
 }
-const step = (row: RunRow, sizes: Check.Sizes = small, deadline = Date.now() + 20_000) =>
+const step = (row: RunRow, sizes: Sizes = small, deadline = Date.now() + 20_000) =>
   Check.step(stores.services, row, { deadline, chunk: sizes }, silent);
 const now = (row: RunRow) => stores.run(row.runId, row.keyId);
 const past = () => Date.now() - 1;

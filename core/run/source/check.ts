@@ -24,7 +24,7 @@ type Manifest = Extract<Planning, { phase: "manifest" }>;
 type Taking = Extract<Planning, { phase: "rerun" }>;
 
 /** What is read, looked up and inserted together. */
-export interface Sizes {
+interface Sizes {
   lines: number;
   bytes: number;
   taken: number;

@@ -98,7 +98,7 @@ describe("an upload", () => {
     if (claim === undefined) throw new Error("it is not ours");
     return claim.row;
   };
-  const handOver = async (row: Row.Row, read: Upload.Read) => {
+  const handOver = async (row: Row.Row, read: Awaited<ReturnType<typeof Upload.read>>) => {
     const given: Omit<StoredInput, "objectKey" | "temporary"> & { objectKey: string } = {
       ...{ source: "upload", declaredMimeType: null, debug: null, principalRole: "client" },
       ...{ objectKey: read.objectKey, etag: read.etag },

@@ -27,30 +27,94 @@ export const silent: Log = {
   child: () => silent,
 };
 
-export interface Batches {
+export class Batches {
   readonly loop: TestLoop;
   readonly model: ModelServer.ModelServer;
   readonly db: Database.Db;
   readonly bucket: Bucket.Bucket;
+
+  constructor(loop: TestLoop, model: ModelServer.ModelServer) {
+    this.loop = loop;
+    this.model = model;
+    this.db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
+    this.bucket = Bucket.open(Config.bucketOf(loop.env), 10_000);
+  }
+
   /** Keys for `image_key` of `n` different pictures. */
-  keys(n: number): Promise<string[]>;
+  async keys(n: number): Promise<string[]> {
+    const keys = Array.from({ length: n }, (_, i) => `shared/test/${i}.jpg`);
+    for (const [i, key] of keys.entries())
+      await Bucket.replace(this.bucket, silent, `data/${key}`, {
+        body: await picture(i + 1),
+        contentType: "image/jpeg",
+      });
+    return keys;
+  }
+
   /** `POST /v1/batch_extract` with one item for each key; its answer must be a 202. */
-  create(json: { keys: string[] } & Record<string, unknown>): Promise<Run>;
+  create({ keys, ...json }: { keys: string[] } & Record<string, unknown>): Promise<Run> {
+    return this.made({ manifest: keys.map((image_key) => ({ image_key })), ...json });
+  }
+
   /**
    * `POST /v1/batch_extract`, repeated after a 503 until it is a 202, as callers do: a bucket with a thirtieth of its
    * time is too slow for a cold start on a busy machine.
    */
-  made(json: Record<string, unknown>): Promise<Run>;
-  /** A run of `total` items over one picture, directly into the database; `start` orders its planner. */
-  seed(run: { runId: string; total: number; concurrency: number; key: string }): Promise<void>;
-  run(runId: string): Promise<Run>;
-  row(runId: string): Promise<RunRow>;
-  items(runId: string): Promise<ItemRow[]>;
+  async made(json: Record<string, unknown>): Promise<Run> {
+    let answered = await this.loop.call("/v1/batch_extract", { json });
+    for (let tries = 1; answered.status === 503 && tries < 5; tries += 1)
+      answered = await this.loop.call("/v1/batch_extract", { json });
+    expect(answered.status, answered.text).toBe(202);
+    return answered.body as Run;
+  }
+
+  /** A run of `total` items over one picture, directly into the database, and the order to its planner. */
+  async seed(run: { runId: string; total: number; concurrency: number; key: string }): Promise<void> {
+    await seed(this.db, run);
+    await Order.order({ queues: queuesOf(this.loop) }, await this.row(run.runId), "plan", silent);
+  }
+
+  async run(runId: string): Promise<Run> {
+    const got = await this.loop.call(`/v1/runs/${runId}`);
+    expect(got.status, got.text).toBe(200);
+    return got.body as Run;
+  }
+
+  async row(runId: string): Promise<RunRow> {
+    const [row] = await this.db.query.select().from(runTable).where(eq(runTable.runId, runId));
+    if (row === undefined) throw new Error(`there is no run ${runId}`);
+    return row;
+  }
+
+  async items(runId: string): Promise<ItemRow[]> {
+    const { runUid } = await this.row(runId);
+    const items = this.db.query.select().from(itemTable).where(eq(itemTable.runUid, runUid));
+    return items.orderBy(itemTable.index);
+  }
+
   /** Waits until the run has ended. */
-  ended(runId: string, timeoutMs?: number): Promise<Run>;
+  async ended(runId: string, timeoutMs = 25_000): Promise<Run> {
+    // Directly in the file: a call of the API takes ten times the work and slows the run down.
+    await vi.waitFor(
+      async () => {
+        const row = await this.row(runId);
+        expect(["succeeded", "failed", "canceled"], JSON.stringify(row)).toContain(row.state);
+      },
+      { timeout: timeoutMs, interval: 50 },
+    );
+    return this.run(runId);
+  }
+
   /** Checks what must hold for an ended run. @returns its items. */
-  verify(runId: string): Promise<ItemRow[]>;
-  close(): Promise<void>;
+  async verify(runId: string): Promise<ItemRow[]> {
+    return verify(this.bucket, await this.row(runId), await this.items(runId));
+  }
+
+  async close(): Promise<void> {
+    this.db.client.close();
+    await this.loop.close();
+    await this.model.close();
+  }
 }
 
 /** The default answer of the model server in tests. */
@@ -78,69 +142,7 @@ export async function open(
     await model.close();
     throw error;
   });
-  const db = Database.wrap(createClient({ url: `file:${loop.home}/ocrlty.db`, timeout: 5_000 }));
-  const bucket = Bucket.open(Config.bucketOf(loop.env), 10_000);
-
-  const rowOf = async (runId: string) => {
-    const [row] = await db.query.select().from(runTable).where(eq(runTable.runId, runId));
-    if (row === undefined) throw new Error(`there is no run ${runId}`);
-    return row;
-  };
-  const itemsOf = async (runId: string) => {
-    const { runUid } = await rowOf(runId);
-    return db.query.select().from(itemTable).where(eq(itemTable.runUid, runUid)).orderBy(itemTable.index);
-  };
-  const run = async (runId: string) => {
-    const got = await loop.call(`/v1/runs/${runId}`);
-    expect(got.status, got.text).toBe(200);
-    return got.body as Run;
-  };
-
-  const made = async (json: Record<string, unknown>) => {
-    let answered = await loop.call("/v1/batch_extract", { json });
-    for (let tries = 1; answered.status === 503 && tries < 5; tries += 1)
-      answered = await loop.call("/v1/batch_extract", { json });
-    expect(answered.status, answered.text).toBe(202);
-    return answered.body as Run;
-  };
-
-  return {
-    ...{ loop, model, db, bucket, run },
-    row: rowOf,
-    items: itemsOf,
-    keys: async (n) => {
-      const keys = Array.from({ length: n }, (_, i) => `shared/test/${i}.jpg`);
-      for (const [i, key] of keys.entries())
-        await Bucket.replace(bucket, silent, `data/${key}`, {
-          body: await picture(i + 1),
-          contentType: "image/jpeg",
-        });
-      return keys;
-    },
-    made,
-    create: ({ keys, ...json }) => made({ manifest: keys.map((image_key) => ({ image_key })), ...json }),
-    seed: async ({ runId, total, concurrency, key }) => {
-      await seed(db, { runId, total, concurrency, key });
-      await Order.order({ queues: queuesOf(loop) }, await rowOf(runId), "plan", silent);
-    },
-    ended: async (runId, timeoutMs = 25_000) => {
-      // Directly in the file: a call of the API takes ten times the work and slows the run down.
-      await vi.waitFor(
-        async () => {
-          const row = await rowOf(runId);
-          expect(["succeeded", "failed", "canceled"], JSON.stringify(row)).toContain(row.state);
-        },
-        { timeout: timeoutMs, interval: 50 },
-      );
-      return run(runId);
-    },
-    verify: async (runId) => verify(bucket, await rowOf(runId), await itemsOf(runId)),
-    close: async () => {
-      db.client.close();
-      await loop.close();
-      await model.close();
-    },
-  };
+  return new Batches(loop, model);
 }
 
 /** The loop's queues, for tests that speak to them. */

@@ -29,10 +29,41 @@ const worker = [
 /** Runs it; `expect` throws if a condition does not hold. @returns one line about the result. */
 export async function chaos(storm: Storm, options: ChaosOptions): Promise<string> {
   const { batches, report } = storm;
-  const { runId, items, key, concurrency } = options;
+  const { runId, items, timeoutMs } = options;
   const startedAt = Date.now();
   const asked = batches.model.requests.length;
+  await disturb(storm, options);
 
+  // From here on only the loop looks at the run.
+  const ended = async () => expect((await batches.row(runId)).state).toBe("succeeded");
+  await vi.waitFor(ended, { timeout: timeoutMs, interval: 200 });
+  const wallMs = Date.now() - startedAt;
+  const rows = await batches.verify(runId);
+  expect(
+    rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
+  ).toEqual([]);
+
+  // No more model calls than these faults can cause.
+  expect(mostInFlight(batches.model.requests, runId)).toBeLessThanOrEqual(options.concurrency);
+  const requests = batches.model.requests.length - asked;
+  await expectNothingChanges(batches, options);
+  expect(batches.model.requests.length - asked).toBe(requests);
+  expect(storm.askedInVain(), "asked although the artifact was there").toEqual([]);
+
+  const timeouts = batches.loop
+    .events("function_timeout")
+    .filter((event) => event.function === "item").length;
+  const bound = items + report.inFlightAtKills + timeouts + report.commitsRefused;
+  expect(requests).toBeGreaterThanOrEqual(items);
+  expect(requests).toBeLessThanOrEqual(bound);
+  const kills = Object.values(report.kills).reduce((sum, n) => sum + n, 0);
+  return `chaos: ${items} items, ${kills} windows, ${requests} model requests <= ${items} + ${report.inFlightAtKills} in flight at kills + ${timeouts} timeouts + ${report.commitsRefused} commits refused = ${bound}, ${wallMs} ms`;
+}
+
+/** Starts the run, and kills workers and takes stores away until its finish. */
+async function disturb(storm: Storm, options: ChaosOptions): Promise<void> {
+  const { batches } = storm;
+  const { runId, items, key, concurrency } = options;
   // The first kills are in the first window, which certainly occurs; later windows may not occur on a slow machine.
   const sending = storm.hold(["before the sends"]);
   // Without the API, whose calls have one second at this scale.
@@ -60,38 +91,16 @@ export async function chaos(storm: Storm, options: ChaosOptions): Promise<string
   await copies(batches, runId);
   await finishing;
   storm.kill("plan");
+}
 
-  // From here on only the loop looks at the run.
-  const ended = async () => expect((await batches.row(runId)).state).toBe("succeeded");
-  await vi.waitFor(ended, { timeout: options.timeoutMs, interval: 200 });
-  const wallMs = Date.now() - startedAt;
-  const rows = await batches.verify(runId);
-  expect(
-    rows.filter(({ status }) => status !== "succeeded").map(({ index, errorCode }) => [index, errorCode]),
-  ).toEqual([]);
-
-  // No more model calls than these faults can cause.
-  expect(mostInFlight(batches.model.requests, runId)).toBeLessThanOrEqual(options.concurrency);
-
-  // Late messages change nothing and ask no model.
+/** Late messages change nothing; the caller checks that they ask no model. */
+async function expectNothingChanges(batches: Batches, { runId, timeoutMs }: ChaosOptions): Promise<void> {
   await copies(batches, runId);
-  const requests = batches.model.requests.length - asked;
   await vi.waitFor(async () => expect(await Messages.counts(batches)).toEqual({ waiting: 0, invisible: 0 }), {
-    timeout: options.timeoutMs,
+    timeout: timeoutMs,
     interval: 100,
   });
   await batches.verify(runId);
-  expect(batches.model.requests.length - asked).toBe(requests);
-  expect(storm.askedInVain(), "asked although the artifact was there").toEqual([]);
-
-  const timeouts = batches.loop
-    .events("function_timeout")
-    .filter((event) => event.function === "item").length;
-  const bound = items + report.inFlightAtKills + timeouts + report.commitsRefused;
-  expect(requests).toBeGreaterThanOrEqual(items);
-  expect(requests).toBeLessThanOrEqual(bound);
-  const kills = Object.values(report.kills).reduce((sum, n) => sum + n, 0);
-  return `chaos: ${items} items, ${kills} windows, ${requests} model requests <= ${items} + ${report.inFlightAtKills} in flight at kills + ${timeouts} timeouts + ${report.commitsRefused} commits refused = ${bound}, ${wallMs} ms`;
 }
 
 /** Sends messages of some items again: unchanged, in another group, and with an old epoch. */

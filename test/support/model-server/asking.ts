@@ -36,7 +36,7 @@ export const serverOf = (model: ModelServer, more: Partial<Complete.Server> = {}
 /** Checks with short pauses for at most five seconds. */
 export function ask(
   model: ModelServer,
-  options: Partial<Vision.AskOptions> = {},
+  options: Partial<Parameters<typeof Vision.ask>[2]> = {},
   more: Partial<Complete.Ask> = {},
   at: Partial<Complete.Server> = {},
 ): Promise<Vision.Answer> {

@@ -80,25 +80,6 @@ export interface Options {
   metrics?: () => string;
 }
 
-export interface ModelServer {
-  /** Ends in `/v1`. */
-  readonly url: string;
-  readonly port: number;
-  respond: Respond;
-  /** The behavior of `GET /v1/models`: a list (default), or any other. */
-  models: "list" | Behavior;
-  readonly requests: Received[];
-  /** Chat completions in progress, and the maximum so far. */
-  readonly inFlight: number;
-  readonly maxInFlight: number;
-  /** How often the list of models was requested. */
-  readonly probes: number;
-  /** Stops listening and breaks all connections, so that new ones are refused; `up` listens on the same port again. */
-  down(): Promise<void>;
-  up(): Promise<void>;
-  close(): Promise<void>;
-}
-
 /** A finished answer: this value as JSON. */
 export const json = (value: unknown, more: Pace & Ending = {}): Behavior => ({
   kind: "text",
@@ -156,94 +137,100 @@ export const endless = (what: "whitespace" | "digits" | "ngram", chunkDelayMs = 
 export const hang = (): Behavior => ({ kind: "hang" });
 export const reset = (): Behavior => ({ kind: "reset" });
 
-/** Starts a server on a free port of 127.0.0.1. */
-export async function start(options: Options = {}): Promise<ModelServer> {
-  const model = options.model ?? "scripted-model";
-  const requests: Received[] = [];
-  const sockets = new Set<Socket>();
-  let inFlight = 0;
-  let maxInFlight = 0;
-  let probes = 0;
+export class ModelServer {
+  /** Ends in `/v1`. */
+  url = "";
+  port: number;
+  respond: Respond;
+  /** The behavior of `GET /v1/models`: a list (default), or any other. */
+  models: "list" | Behavior = "list";
+  readonly requests: Received[] = [];
+  /** Chat completions in progress, and the maximum so far. */
+  inFlight = 0;
+  maxInFlight = 0;
+  /** How often the list of models was requested. */
+  probes = 0;
+  readonly #options: Options;
+  readonly #model: string;
+  readonly #sockets = new Set<Socket>();
+  readonly #server: http.Server;
 
-  const server = http.createServer((request, response) => {
-    // A closed connection is expected here.
-    response.on("error", () => undefined);
-    handle(request, response).catch(() => response.destroy());
-  });
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-    socket.on("close", () => sockets.delete(socket));
-  });
+  constructor(options: Options) {
+    this.#options = options;
+    this.#model = options.model ?? "scripted-model";
+    this.port = options.port ?? 0;
+    this.respond = options.respond ?? (() => json({}));
+    this.#server = http.createServer((request, response) => {
+      // A closed connection is expected here.
+      response.on("error", () => undefined);
+      this.#handle(request, response).catch(() => response.destroy());
+    });
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+  }
 
-  async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    if (options.apiKey !== undefined && request.headers.authorization !== `Bearer ${options.apiKey}`) {
-      return await act(refused(401, { error: "Unauthorized" }), response, undefined, model);
-    }
+  /** Stops listening and breaks all connections, so that new ones are refused; `up` listens on the same port again. */
+  async down(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  async up(): Promise<void> {
+    if (this.#server.listening) return;
+    this.#server.listen(this.port, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.port = (this.#server.address() as AddressInfo).port;
+    this.url = `http://127.0.0.1:${this.port}/v1`;
+  }
+
+  close(): Promise<void> {
+    return this.down();
+  }
+
+  async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const { apiKey, maxModelLen, metrics } = this.#options;
+    const answer = (behavior: Behavior) => act(behavior, response, undefined, this.#model);
+    if (apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`)
+      return answer(refused(401, { error: "Unauthorized" }));
     if (request.method === "GET" && request.url === "/v1/models") {
-      probes++;
-      return await act(
-        running.models === "list" ? list(model, options.maxModelLen) : running.models,
-        response,
-        undefined,
-        model,
-      );
+      this.probes += 1;
+      return answer(this.models === "list" ? list(this.#model, maxModelLen) : this.models);
     }
-    if (request.method === "GET" && request.url === "/metrics" && options.metrics !== undefined) {
-      response.end(options.metrics());
-      return;
-    }
-    if (request.method !== "POST" || request.url !== "/v1/chat/completions") {
-      return await act(refused(404, { detail: "Not Found" }), response, undefined, model);
-    }
+    if (request.method === "GET" && request.url === "/metrics" && metrics !== undefined)
+      return void response.end(metrics());
+    if (request.method !== "POST" || request.url !== "/v1/chat/completions")
+      return answer(refused(404, { detail: "Not Found" }));
+    await this.#complete(request, response);
+  }
+
+  async #complete(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
-    const received = receive(requests.length + 1, request.headers, Buffer.concat(pieces).toString("utf8"));
-    requests.push(received);
-    inFlight++;
-    maxInFlight = Math.max(maxInFlight, inFlight);
+    const body = Buffer.concat(pieces).toString("utf8");
+    const received = receive(this.requests.length + 1, request.headers, body);
+    this.requests.push(received);
+    this.inFlight += 1;
+    this.maxInFlight = Math.max(this.maxInFlight, this.inFlight);
     response.once("close", () => {
-      inFlight--;
+      this.inFlight -= 1;
       received.endedAt = Date.now();
       received.aborted = !response.writableFinished;
     });
-    await act(await running.respond(received, received.n), response, received, model);
+    await act(await this.respond(received, received.n), response, received, this.#model);
   }
+}
 
-  const running = {
-    respond: options.respond ?? (() => json({})),
-    models: "list" as "list" | Behavior,
-    requests,
-    get inFlight() {
-      return inFlight;
-    },
-    get maxInFlight() {
-      return maxInFlight;
-    },
-    get probes() {
-      return probes;
-    },
-    port: 0,
-    url: "",
-    async down() {
-      if (!server.listening) return;
-      const closed = once(server, "close");
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-    async up() {
-      if (server.listening) return;
-      server.listen(running.port, "127.0.0.1");
-      await once(server, "listening");
-    },
-    close: () => running.down(),
-  };
-  running.port = options.port ?? 0;
-  await running.up();
-  running.port = (server.address() as AddressInfo).port;
-  running.url = `http://127.0.0.1:${running.port}/v1`;
-  return running;
+/** Starts a server on a free port of 127.0.0.1. */
+export async function start(options: Options = {}): Promise<ModelServer> {
+  const server = new ModelServer(options);
+  await server.up();
+  return server;
 }
 
 function list(model: string, maxModelLen: number | undefined): Behavior {

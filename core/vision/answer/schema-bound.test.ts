@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { tokenBound } from "#core/vision/schema-bound";
+import { tokenBound } from "#core/vision/answer/schema-bound";
 
 const text = { type: ["string", "null"] };
 const object = (properties: Record<string, object>) => ({
