@@ -24,7 +24,7 @@ type Block = readonly [left: number, top: number, right: number, bottom: number]
 const sides = ["left", "top", "right", "bottom"] as const;
 type Side = (typeof sides)[number];
 
-export interface Whole {
+interface Whole {
   set: string;
   name: string;
   bytes: Buffer;

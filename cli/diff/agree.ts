@@ -27,7 +27,7 @@ export interface Agreed extends Schema.AgreementFigures {
 }
 
 /** A document of an item, which has its number where the item is several. */
-export type Document = Apart<Item>;
+type Document = Apart<Item>;
 
 /**
  * Compares the results of two ended runs of a task, document by document, paired by file or else custom_id. Both are read in

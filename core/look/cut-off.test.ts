@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from "sharp";
 import { beforeAll, expect, test } from "vitest";
-import * as Picture from "#core/image/look";
+import * as Look from "#core/image/look";
 import { draw } from "#test/support/look/receipts";
 
 import { type Box, runsNear, sidesOf, touchesOf } from "./side.ts";
@@ -26,7 +26,7 @@ async function named(change: (picture: Sharp, size: { width: number; height: num
       .raw()
       .toBuffer({ resolveWithObject: true });
     const raster = { data, width: info.width, height: info.height, channels: info.channels as 3 };
-    if ((await Picture.pixels(raster)).legibility.cutOff) count += 1;
+    if ((await Look.pixels(raster)).legibility.cutOff) count += 1;
   }
   return count;
 }

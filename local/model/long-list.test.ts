@@ -1,7 +1,7 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import * as Continued from "#core/reading/long-list/continued";
-import { type ModelServer, start } from "#local/model/server";
+import { start } from "#local/model/server";
 import { longPaper } from "#test/support/long-paper";
 
 /** Paper that is a dozen times as long as wide, as one picture, and a list that is asked for in several calls. */
@@ -16,7 +16,7 @@ const optional = { type: ["string", "null"] };
 const item = { type: "object", properties: { name: optional, price: optional } };
 const schema = { type: "object", properties: { items: { type: "array", items: item }, total: optional } };
 
-let server: ModelServer;
+let server: Awaited<ReturnType<typeof start>>;
 let client: OpenAI;
 let url: string;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
-import * as ServerOptions from "#cli/batch/options";
+import * as Options from "#cli/batch/options";
 import { type Context, type Exit, exit, UsageError } from "#cli/terminal/context";
 import * as Help from "#cli/terminal/help";
 import * as Table from "#cli/terminal/table";
@@ -12,9 +12,9 @@ import * as Settings from "#core/pod/settings";
 import * as Probe from "#core/vision/probe";
 import * as Limits from "#spec/limits";
 import { secrets } from "#spec/settings";
-import * as Managed from "./managed-pod.ts";
+import * as ManagedPod from "./managed-pod.ts";
 
-interface Options extends ServerOptions.Common {
+interface Given extends Options.Common {
   pod?: string;
   wait?: boolean;
   none?: boolean;
@@ -33,7 +33,7 @@ export function command(context: Context, done: (status: Exit) => void): Command
   const pod = new Command("pod").description("the rented GPU: where it stands, start it, stop it");
   Help.add(pod, { about, examples: [`${stage} pod status`], exits });
   const named = (usage: string, description: string, examples: string[], more: object = {}) =>
-    Help.add(ServerOptions.common(pod.command(usage).description(description), "JSON on one line"), {
+    Help.add(Options.common(pod.command(usage).description(description), "JSON on one line"), {
       ...{ about, examples },
       exits: { ...exits, ...more },
     });
@@ -42,10 +42,10 @@ export function command(context: Context, done: (status: Exit) => void): Command
   verb("status", "what RunPod says of the pod, and whether its model server answers", [
     `${stage} pod status`,
     "npm run ocrlty -- pod status --url https://api.example.com",
-  ]).action(async (options: Options) =>
+  ]).action(async (options: Given) =>
     done(
       await (isManaged(context, options)
-        ? Managed.order(context, options, "status")
+        ? ManagedPod.order(context, options, "status")
         : status(context, options)),
     ),
   );
@@ -53,18 +53,18 @@ export function command(context: Context, done: (status: Exit) => void): Command
     1: "the model server does not serve in time",
   })
     .option("--wait", "until its model server answers, for 15 minutes at most; Ctrl-C leaves the pod on")
-    .action(async (options: Options) =>
+    .action(async (options: Given) =>
       done(
         await (isManaged(context, options)
-          ? Managed.order(context, options, "start")
+          ? ManagedPod.order(context, options, "start")
           : start(context, options)),
       ),
     );
   verb("stop", "stop the pod; its disk stays, and waiting work is kept", [`${stage} pod stop`]).action(
-    async (options: Options) =>
+    async (options: Given) =>
       done(
         await (isManaged(context, options)
-          ? Managed.order(context, options, "stop")
+          ? ManagedPod.order(context, options, "stop")
           : stop(context, options)),
       ),
   );
@@ -84,21 +84,21 @@ function managed(
   ])
     .argument("[id]", "the pod's id", podId)
     .option("--none", "no choice: POD_ID and POD_IDS decide")
-    .action(async (id: string | undefined, options: Options) => {
+    .action(async (id: string | undefined, options: Given) => {
       if ((id === undefined) === (options.none !== true))
         throw new UsageError("name a pod's id, or give --none");
-      done(await Managed.use(context, options, id ?? null));
+      done(await ManagedPod.use(context, options, id ?? null));
     });
   named("watch", "a line each time something changes, until Ctrl-C", ["npm run ocrlty -- pod watch"]).action(
-    async (options: Options) => {
+    async (options: Given) => {
       const { podPollMs } = Limits.times(Config.parse("app", context.env).OCRLTY_TIME_SCALE);
-      done(await Managed.watch(context, options, podPollMs));
+      done(await ManagedPod.watch(context, options, podPollMs));
     },
   );
 }
 
 /** Whether the server's manager is asked. @throws UsageError for an option that only RunPod's verbs have. */
-function isManaged(context: Context, options: Options): boolean {
+function isManaged(context: Context, options: Given): boolean {
   const names = [options.url, options.key, options.profile].some((given) => given !== undefined);
   if (!names && Config.parse("app", context.env).POD_MANAGER !== "on") return false;
   if (options.pod !== undefined)
@@ -124,7 +124,7 @@ interface Setting {
   times: Limits.Times;
 }
 
-function settle(context: Context, options: Options): Setting {
+function settle(context: Context, options: Given): Setting {
   const { apiKey, apiUrl, podId: configured } = Settings.rentedOf(context.env);
   const model = Config.modelOf(context.env);
   if (apiKey === undefined)
@@ -147,7 +147,7 @@ function settle(context: Context, options: Options): Setting {
   return { id, runpod, model, elsewhere, times };
 }
 
-async function status(context: Context, options: Options): Promise<Exit> {
+async function status(context: Context, options: Given): Promise<Exit> {
   const setting = settle(context, options);
   const [pod, served] = await Promise.all([
     RunPod.get(setting.runpod, setting.id),
@@ -177,7 +177,7 @@ async function status(context: Context, options: Options): Promise<Exit> {
 
 const anotherPods = "note: VLLM_BASE_URL is the address of another pod";
 
-async function start(context: Context, options: Options): Promise<Exit> {
+async function start(context: Context, options: Given): Promise<Exit> {
   const setting = settle(context, options);
   // Checked before the start: a pod that the command cannot wait for would run and cost money unnoticed.
   if (options.wait && setting.model === undefined)
@@ -197,7 +197,7 @@ async function start(context: Context, options: Options): Promise<Exit> {
   return probe.ok ? exit.ok : exit.items;
 }
 
-async function stop(context: Context, options: Options): Promise<Exit> {
+async function stop(context: Context, options: Given): Promise<Exit> {
   const setting = settle(context, options);
   const pod = await RunPod.stop(setting.runpod, setting.id);
   report(context, options, { pod, what: "stopped; waiting work stays in the queue and does not fail" });
@@ -261,7 +261,7 @@ const look = (context: Context, model: Config.Model) => Probe.probe(model, conte
 
 function report(
   context: Context,
-  options: Options,
+  options: Given,
   { pod, served, what }: { pod: RunPod.Pod; served?: Probe.Probe; what: string },
 ): void {
   const cost = pod.costPerHour === undefined ? "" : `, ${pod.costPerHour.toFixed(2)} USD/h`;

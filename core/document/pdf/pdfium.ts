@@ -57,7 +57,7 @@ export const heap = (library: Pdfium): Uint8Array =>
   (library.pdfium as unknown as { HEAPU8: Uint8Array }).HEAPU8;
 
 /** True if PDFium's memory is used up, or PDFium crashed: then the instance must be dropped. */
-export class PdfiumFault extends Error {}
+class PdfiumFault extends Error {}
 
 /** PDFium failed at the document: no memory, a trap of its code, or an abort of its runtime. */
 export function isFault(thrown: unknown): boolean {
