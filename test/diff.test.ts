@@ -89,7 +89,7 @@ describe("of two runs that were evaluated with labels", () => {
     expect(stdout).toMatch(/^verdict: regressed$/m);
     const [, first, ...others] = parse(cli.read("worst.csv")) as string[][];
     expect(first?.slice(0, 5)).toEqual(["1", "0", "0", "0", "in/0.jpg"]);
-    expect(first?.[7]).toMatch(/^extracts\/[\d-]+\/local-admin\/after~0\.json$/);
+    expect(first?.[8]).toMatch(/^extracts\/[\d-]+\/local-admin\/after~0\.json$/);
     expect([others.length, others.at(-1)?.[2]]).toEqual([8, "1"]);
 
     const back = await ocrlty("diff", "after", "before", "--json");

@@ -165,7 +165,7 @@ test("ocrlty eval prints the figures, writes JUnit and the worst receipts, and e
     expect(stdout).toContain("documents right: 1 of 2");
     expect(cli.read("e.xml")).toContain('<testsuites tests="2" failures="1">');
     expect(cli.read("w.csv").split("\n")[1]).toMatch(
-      /^1,2,0,a\.png,,measured~0,extracts\/[\d-]+\/local-admin\/measured~0\.json,tax$/,
+      /^1,2,0,a\.png,1,,measured~0,extracts\/[\d-]+\/local-admin\/measured~0\.json,tax$/,
     );
     expect(cli.read("r.html")).toContain("data:image/jpeg;base64,");
     const plain = ["--report", "plain.html", "--no-pictures"];
