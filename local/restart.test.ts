@@ -14,6 +14,7 @@ import * as Window from "#core/run/dispatch/window";
 import * as Due from "#core/run/notify/due";
 import { webhookDueTable } from "#core/run/notify/due.sql";
 import { itemTable, runTable, type State } from "#core/run/run.sql";
+import * as Client from "#local/queue/client";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
 import { forget, resume } from "#local/restart";
 import * as Limits from "#spec/limits";
@@ -75,7 +76,7 @@ const input = {
 };
 
 const soon = () => new Date(Date.now() + 600_000);
-const queuesOf = () => ({ client: server.client, urls: urls(), timeoutMs: 5_000 });
+const queuesOf = () => ({ client: Client.through(server.client), urls: urls(), timeoutMs: 5_000 });
 
 /** Two items of a run, a webhook, a backup and a probe. */
 async function sendMessages(): Promise<void> {

@@ -21,6 +21,7 @@ import * as Pause from "#core/run/dispatch/pause";
 import * as Due from "#core/run/notify/due";
 import { webhookDueTable } from "#core/run/notify/due.sql";
 import { itemTable as item, runTable as run, type State } from "#core/run/run.sql";
+import * as Client from "#local/queue/client";
 import type { QueueServer } from "#local/queue/server";
 import { type Times, times as timesAt } from "#spec/limits";
 
@@ -83,7 +84,7 @@ export async function resume(
   const times = timesAt(timeScale);
   const urls = Object.fromEntries(Object.entries(server.queues).map(([name, queue]) => [name, queue.url]));
   const queues = {
-    client: server.client,
+    client: Client.through(server.client),
     urls: urls as unknown as Queues["urls"],
     timeoutMs: times.queueTimeoutMs,
   };

@@ -14,11 +14,12 @@ interface Calls {
 
 /** The SDK's client, which is loaded at the first call: most calls send no message. */
 export interface Client {
-  send<O extends keyof Calls>(
+  /** Not a method: the compiler would take the SDK's own `send` for one, which wants a command. */
+  readonly send: <O extends keyof Calls>(
     operation: O,
     input: Calls[O][0],
     options: { abortSignal: AbortSignal },
-  ): Promise<Calls[O][1]>;
+  ) => Promise<Calls[O][1]>;
   destroy(): void;
 }
 

@@ -9,6 +9,7 @@ import type * as Database from "#core/db/database";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { RunStores } from "#core/run/services";
 import { uploadTable } from "#core/upload/upload.sql";
+import * as Client from "#local/queue/client";
 import * as QueueServer from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueSpecs } from "#spec/queues";
@@ -37,7 +38,7 @@ export async function start() {
     db,
     bucket: store.bucket,
     queues: {
-      client: queueServer.client,
+      client: Client.through(queueServer.client),
       urls,
       timeoutMs: 5_000,
     },

@@ -10,11 +10,11 @@ import type { RunStores } from "#core/run/services";
 import * as Hosts from "#core/run/source/hosts";
 import * as Upload from "#core/upload/upload";
 import { uploadTable } from "#core/upload/upload.sql";
+import * as Client from "#local/queue/client";
 import * as QueueServer from "#local/queue/server";
 import { noLimits } from "#spec/key-limits";
 import * as Limits from "#spec/limits";
 import { queues } from "#spec/queues";
-import * as QueueClient from "./queue-client.ts";
 import { queueUrls } from "./queue-urls.ts";
 import * as TestBucket from "./test-bucket.ts";
 import * as TestDatabase from "./test-database.ts";
@@ -66,7 +66,7 @@ export async function open(): Promise<Stores> {
   const services: RunStores = {
     db,
     bucket: bucket.bucket,
-    queues: { client: QueueClient.through(queue.client), urls, timeoutMs: 5_000 },
+    queues: { client: Client.through(queue.client), urls, timeoutMs: 5_000 },
     times: Limits.times(),
     version: "0.0.0",
     debugMode: false,

@@ -15,10 +15,10 @@ import { deliver } from "#core/run/notify/deliver";
 import type { Message } from "#core/run/notify/due";
 import { webhookDueTable, webhookHostTable } from "#core/run/notify/due.sql";
 import { type RunRow, runTable } from "#core/run/run.sql";
+import * as Client from "#local/queue/client";
 import { type QueueServer, start as startQueues } from "#local/queue/server";
 import * as Limits from "#spec/limits";
 import { queues as queueTable } from "#spec/queues";
-import * as QueueClient from "#test/support/queue-client";
 import { recording } from "#test/support/test-bucket";
 import * as TestDatabase from "#test/support/test-database";
 
@@ -113,7 +113,7 @@ async function openQueues(dir: string) {
   });
   const later = queueServer.queues.later?.url ?? "";
   const queues: Queues = {
-    client: QueueClient.through(queueServer.client),
+    client: Client.through(queueServer.client),
     urls: { plan: later, item: later, single: later, later, urgent: later },
     timeoutMs: 5_000,
   };

@@ -15,10 +15,10 @@ import * as Record from "#core/reading/record";
 import * as Order from "#core/run/dispatch/order";
 import { type ItemRow, itemTable, type RunRow, runTable } from "#core/run/run.sql";
 import type { Run } from "#core/run/schema";
+import * as Client from "#local/queue/client";
 import { startLoop, type TestLoop, type TestLoopOptions } from "#test/support/loop";
 import * as ModelServer from "#test/support/model-server/model-server";
 import { picture } from "#test/support/pictures";
-import * as QueueClient from "#test/support/queue-client";
 
 export const silent: Log = {
   info: () => undefined,
@@ -157,7 +157,7 @@ export function queuesOf(loop: TestLoop) {
     },
   });
   return {
-    client: QueueClient.through(client),
+    client: Client.through(client),
     /** The SDK's own, for what the product never asks. */
     sqs: client,
     timeoutMs: 5_000,

@@ -4,7 +4,7 @@ import { commands } from "#core/queue/sdk";
 
 type Command = new (input: never) => object;
 
-/** The product's client through one that the test has, and keeps. */
+/** The product's client through one of the SDK, which its owner destroys. */
 export function through(sqs: SQSClient): Client {
   return {
     send: (operation, input, options) =>
