@@ -172,8 +172,13 @@ describe.each(commands)("$name", ({ command, path }) => {
     "with --json a refusal of the server is one document, as the server said it",
     async () => {
       const args = needed(command).flatMap((each) => each.args);
-      // Commands whose argument may be omitted, because of --resume and --all.
-      const source = { batch: ["pictures"], replay: ["name-1"] }[path[0] ?? ""] ?? [];
+      // Commands whose argument may be omitted, because of --resume, --all and --none.
+      const sources: Record<string, string[]> = {
+        batch: ["pictures"],
+        replay: ["name-1"],
+        "pod use": ["pod-1"],
+      };
+      const source = sources[path.join(" ")] ?? [];
       const own = ["profile", "add"].every((name, i) => path[i] === name);
       const server = own ? ["--url", "ftp://x"] : ["--url", refusing.url, "--key", "key-1"];
       const { status, stdout, stderr } = await cli.run([...path, ...args, ...source, ...server, "--json"]);

@@ -195,6 +195,7 @@ test("usage is the sum of the answers: a key's own, or that of all keys for an a
     image_bytes:
       Buffer.from(await base64(1), "base64").length + Buffer.from(await base64(2), "base64").length,
     cost: inferenceMs / 100_000,
+    cost_provisional: false,
   };
   expect(await usage(key)).toMatchObject({
     to: today,

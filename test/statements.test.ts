@@ -225,7 +225,7 @@ describe("the check of query plans", () => {
     );
     expect(verdict("SELECT * FROM extract WHERE status = 'running' AND lease_until < ?")).toBeUndefined();
     expect(verdict("SELECT * FROM item WHERE object_key = ? AND source_kind = 'upload'")).toBeUndefined();
-    expect(verdict("SELECT * FROM item WHERE run_uid = ? AND custom_id > ?")).toContain("says nothing");
+    expect(verdict("SELECT * FROM item WHERE run_uid = ? AND custom_id > ?")).toContain("is not in");
     const newest = "SELECT * FROM run WHERE state = ? ORDER BY created_at DESC, run_uid DESC";
     expect(verdict(`${newest} LIMIT ?`)).toBeUndefined();
     expect(verdict(newest)).toContain("sorts all of");
