@@ -375,7 +375,7 @@ describe("replay", () => {
     const same = await cli.run(["replay", "two", "--live"]);
     expect(same).toMatchObject({
       status: exit.ok,
-      stdout: expect.stringMatching(/^FIELD[\s\S]*\n1 of 1 item is the same\n$/),
+      stdout: expect.stringMatching(/^FIELD[\s\S]*\n1 of 1 document is the same\n$/),
     });
     model.respond = () => ModelServer.json({ ...fields, total: "13.00" });
     const drifted = await cli.run(["replay", "two", "--live", "--json"]);

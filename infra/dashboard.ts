@@ -80,6 +80,11 @@ const callWidgets = (): Widget[] => [
       own(metrics.modelAway, "Sum", "probes without an answer"),
       own(metrics.keyShare, "Maximum", "largest share of one key, %"),
       own(metrics.expiringSecrets, "Maximum", "secrets that expire soon"),
+      own(metrics.podFailed, "Sum", "pod: failed starts"),
+      own(metrics.podNoCapacity, "Sum", "pod: no GPU free"),
+      own(metrics.podOrphan, "Sum", "pod: up without work"),
+      own(metrics.podBudget, "Sum", "pod: ceiling of the day"),
+      own(metrics.podProvider, "Sum", "pod: provider away"),
     ],
   },
 ];

@@ -278,7 +278,7 @@ export const functions = {
     memoryMb: 256,
     timeoutMs: 5_000,
     links: [],
-    maxBundleKb: 180,
+    maxBundleKb: 184,
   },
 } as const satisfies Record<string, FunctionSpec>;
 

@@ -52,10 +52,7 @@ export function open(config: S3.S3ClientConfig): Client {
       return client.send(command as never, options) as never;
     },
     sign: async (operation, input, options) => {
-      const [{ sdk, client }, presigner] = await Promise.all([
-        loaded(),
-        import("@aws-sdk/s3-request-presigner"),
-      ]);
+      const [{ sdk, client }, presigner] = await Promise.all([loaded(), import("./presigner.ts")]);
       const command = new (sdk.commands[operation] as Command)(input as never);
       return presigner.getSignedUrl(client, command as never, options);
     },

@@ -45,7 +45,7 @@ export function bucketTests(stages: () => Stages): void {
         allowed: {
           methods: ["PUT", "GET"],
           origins: ["https://app.example.com", "https://admin.example.com"],
-          headers: ["content-type", "if-none-match"],
+          headers: ["content-type", "if-none-match", "x-amz-checksum-sha256"],
         },
       },
     ]);

@@ -82,12 +82,10 @@ function loopTests(stages: () => Stages): void {
         const target = inputs.target as { secret?: { arn: string }; arn?: string };
         return [target.secret?.arn ?? target.arn, inputs.scheduleExpression, inputs.state];
       });
-      expect(clocks).toEqual(
-        Object.values(wiring.schedules).map(({ function: called, rate }) => [
-          functionArn(called),
-          rate,
-          "ENABLED",
-        ]),
+      expect(clocks.toSorted()).toEqual(
+        Object.values(wiring.schedules)
+          .map(({ function: called, rate }) => [functionArn(called), rate, "ENABLED"])
+          .toSorted(),
       );
     });
   });
