@@ -6,6 +6,10 @@
 
 declare module "sst" {
   export interface Resource {
+    "AdminPod": {
+      "name": string
+      "type": "sst.aws.Function"
+    }
     "Api": {
       "type": "sst.aws.ApiGatewayV2"
       "url": string
