@@ -10,6 +10,7 @@ import * as Send from "#core/extraction/send";
 import * as GroundTruth from "#core/ground-truth/ground-truth";
 import * as Known from "#core/known/known";
 import { probe } from "#core/outage/probe";
+import * as Store from "#core/pod/store";
 import type { Services } from "#core/reading/services";
 import * as Extracts from "#core/reconcile/extracts";
 import * as Runs from "#core/reconcile/runs";
@@ -211,6 +212,8 @@ describe("and of labels and evaluations", () => {
     const labels = { principal: admin, log: silent, keyId: undefined, name: undefined, limit: 1 };
     expect((await GroundTruth.list(db, { ...labels, cursor: undefined })).items).toEqual([]);
     await expect(Known.demand(db, { keyId: "unknown" })).rejects.toMatchObject({ code: "not_found" });
+    expect(await Breaker.unmanage(db)).toBe(false);
+    await Store.release(db, "nobody");
   });
 });
 
