@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import * as z from "zod";
 import { windowOf } from "#core/daily-window";
+import { podIdPattern } from "#spec/pod-id";
 import { profileNames } from "#spec/profile-names";
 import { secrets } from "#spec/settings";
 
@@ -139,7 +140,7 @@ const providersAddress = () =>
     "an address that begins with https://, or with http:// on this machine",
     z.string().refine((value) => isAddress(value) && isPrivateEnough(value)),
   );
-const isPodId = (text: string) => /^[A-Za-z0-9_-]{1,64}$/.test(text);
+const isPodId = (text: string) => podIdPattern.test(text);
 const above = (max: number) => numeric(z.number().gt(0).max(max));
 
 /** Schemes that @libsql/client opens; a path has none, and the drive letter of `C:\keys.db` is not one. */

@@ -16,11 +16,12 @@ interface Calls {
 
 /** The SDK's client, which is loaded at the first call: it is a third of what a cold start would load. */
 export interface Client {
-  send<O extends keyof Calls>(
+  /** Not a method: the compiler would take the SDK's own `send` for one, which wants a command. */
+  readonly send: <O extends keyof Calls>(
     operation: O,
     input: Calls[O][0],
     options: { abortSignal: AbortSignal },
-  ): Promise<Calls[O][1]>;
+  ) => Promise<Calls[O][1]>;
   /** A URL with which anyone can make this call; no request is made. */
   sign<O extends "GetObject" | "PutObject">(
     operation: O,

@@ -99,6 +99,6 @@ describe("what is not known is not a figure", () => {
 
   it("a session that ended before it began costs nothing", () => {
     const odd = { ...open, startedAt: at(9), endedAt: at(8) };
-    expect(Allocation.costOf(odd, at(10))).toBe(0);
+    expect(Allocation.billOf(Allocation.ledgerOf([odd], [], at(10)))).toBe(0);
   });
 });

@@ -39,7 +39,7 @@ function wallMs({ startedAt, endedAt }: Session, now: Date): number {
 }
 
 /** Dollars of a whole session until its end, or until now; null without a rate. */
-export function costOf(session: Session, now: Date): number | null {
+function costOf(session: Session, now: Date): number | null {
   return session.ratePerHour === null ? null : (wallMs(session, now) / hourMs) * session.ratePerHour;
 }
 

@@ -1,4 +1,5 @@
 import { AppError } from "#core/error";
+import { podIdPattern } from "#spec/pod-id";
 
 /* What the APIs of providers have in common: JSON over HTTPS with a key, and what their refusals mean. */
 
@@ -25,11 +26,9 @@ export interface Received {
   retryAfterS: number | undefined;
 }
 
-const podId = /^[A-Za-z0-9_-]{1,64}$/;
-
 /** Whether a text may be a pod's id: nothing that could lead a path elsewhere. */
 export function isPodId(text: string): boolean {
-  return podId.test(text);
+  return podIdPattern.test(text);
 }
 
 /** @throws AppError `invalid_request` if a text may be no pod's id. */

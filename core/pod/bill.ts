@@ -1,18 +1,17 @@
 import { and, eq, gt, isNull, lt, or } from "drizzle-orm";
-import { costOf } from "#core/cost/allocation";
 import { podSessionTable as session } from "#core/cost/pod-session.sql";
 import * as Database from "#core/db/database";
 import { settingTable } from "#core/db/setting.sql";
 import { AppError } from "#core/error";
 import type { Log } from "#core/log";
 import type { Provider } from "./provider.ts";
+import { dayMs, dayOf, spentWithin } from "./spent.ts";
 
 /*
  * Once a day the sessions of the day before are laid beside the provider's own bill: what receipts cost is computed from
  * sessions, so a pod that ran unseen, or another price, would make every figure wrong.
  */
 
-const dayMs = 24 * 3_600_000;
 /** Bills are not complete at midnight. */
 const settledHours = 6;
 /** Once an hour at most: the provider may be away, or refuse the key. */
@@ -48,8 +47,8 @@ export async function check(
   const at = new Date(now);
   if (provider.billed === undefined || at.getUTCHours() < settledHours || at.getUTCMinutes() !== atMinute)
     return undefined;
-  const from = new Date((Math.floor(now / dayMs) - 1) * dayMs);
-  const to = new Date(from.getTime() + dayMs);
+  const from = new Date(dayOf(now) - dayMs);
+  const to = new Date(dayOf(now));
   const earliest = new Date(from.getTime() - longestDays * dayMs);
   const day = from.toISOString().slice(0, 10);
   const { known, sessions } = await Database.batch(
@@ -78,7 +77,7 @@ export async function check(
     log,
   );
   if (bills === undefined) return undefined;
-  const counted = rows.reduce((sum, row) => sum + within(row, from, to), 0);
+  const { dollars: counted } = spentWithin(rows, { from: from.getTime(), to: to.getTime() }, undefined);
   const billed = bills.reduce((sum, { runningUsd }) => sum + runningUsd, 0);
   const disk = bills.reduce((sum, { diskUsd }) => sum + diskUsd, 0);
   const difference = Math.abs(billed - counted);
@@ -92,13 +91,6 @@ export async function check(
       .onConflictDoUpdate({ target: settingTable.name, set: { value: day } }),
   ]);
   return { day, counted, billed, disk, differs };
-}
-
-/** Dollars of a session within a day; none without a rate. */
-function within(row: typeof session.$inferSelect, from: Date, to: Date): number {
-  const startedAt = new Date(Math.max(row.startedAt.getTime(), from.getTime()));
-  const endedAt = new Date(Math.min((row.endedAt ?? to).getTime(), to.getTime()));
-  return costOf({ ...row, startedAt, endedAt }, to) ?? 0;
 }
 
 /** @returns undefined if the provider gives no bill now. */

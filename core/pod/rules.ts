@@ -1,4 +1,5 @@
 import type { Window } from "#core/daily-window";
+import { dayMs, dayOf } from "./spent.ts";
 
 /* The operator's limits for the manager (settings `POD_…`), and its times. */
 
@@ -32,6 +33,5 @@ interface Times {
 
 /** The beginning of the UTC day after this one, in epoch milliseconds. */
 export function nextDay(now: number): number {
-  const day = 24 * 3_600_000;
-  return (Math.floor(now / day) + 1) * day;
+  return dayOf(now) + dayMs;
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { podIdPattern } from "#spec/pod-id";
 import { states } from "./pod.sql.ts";
 
 const time = z.iso.datetime().nullable();
@@ -55,7 +56,7 @@ export const Choice = z
   .strictObject({
     pod_id: z
       .string()
-      .regex(/^[A-Za-z0-9_-]{1,64}$/, "a pod's id is made of letters, digits, - and _, 64 at most")
+      .regex(podIdPattern, "a pod's id is made of letters, digits, - and _, 64 at most")
       .nullable()
       .meta({ description: "Used before POD_ID and POD_IDS from the next start on; null: no choice." }),
   })
